@@ -1,0 +1,47 @@
+"""Whose fault it is: three kinds of error, and no others, leave a room.
+
+The author's (a scenario or implementation file is wrong), the machine's (it cannot
+offer what was asked for), and ours.  The program under test is never among them: what
+it does wrong is a finding of the verdict, not an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class WirelabError(Exception):
+    """Base of every error that Wirelab raises on purpose."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Problem:
+    """One mistake in a file that a person wrote; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class AuthorError(WirelabError):
+    """A scenario or implementation file is wrong; carries every problem found in it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class MachineError(WirelabError):
+    """This machine cannot do what was asked: a rung is missing, a resource is used up."""
+
+
+class HarnessError(WirelabError):
+    """Wirelab itself is wrong; never charged to the program under test."""

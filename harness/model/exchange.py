@@ -1,0 +1,108 @@
+"""The exchange of a scenario: its entries in order, as the notation writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from harness.model.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Arrow(StrEnum):
+    """What an entry is: the actor speaks, hears, may hear, or acts."""
+
+    SAYS = ">"
+    HEARS = "<"
+    MAY_HEAR = "<?"
+    ACTS = "!"
+
+
+class GroupKind(StrEnum):
+    """How the entries of a group stand to each other."""
+
+    ANY_ORDER = "any order:"
+    ONE_OF = "one of:"
+    NEVER = "never:"
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """A body line that begins with `@`: `@form FILE`, `@file FILE`, `@bytes N`."""
+
+    name: str
+    argument: Template
+
+
+BodyLine = Template | Directive
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What an actor does that is no text: `accept`, `expect silence 300ms`, `kill`.
+
+    `seconds` holds a duration, `status` the exit status of `expect exit`.
+    """
+
+    name: str
+    seconds: float | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`actor arrow text`, its reason, its body lines, and where it stands in the file.
+
+    `connection` is the n of `actor.n`, counted from 1.  The place is no part of what an
+    entry says: two entries of the same words are equal.
+    """
+
+    actor: str
+    arrow: Arrow
+    text: Template = Template()
+    reason: str = ""
+    body: tuple[BodyLine, ...] = ()
+    connection: int | None = None
+    act: Act | None = None
+    line: int = field(default=0, compare=False)
+
+    @property
+    def heard(self) -> bool:
+        return self.arrow in (Arrow.HEARS, Arrow.MAY_HEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`any order:`, `one of:` or `never:` and its entries."""
+
+    kind: GroupKind
+    entries: tuple[Entry, ...]
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """`...`: whatever comes here is none of the scenario's business."""
+
+    line: int = field(default=0, compare=False)
+
+
+Item = Entry | Group | Skip
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The items of an exchange from top to bottom."""
+
+    items: tuple[Item, ...] = ()
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, those of groups included, from top to bottom."""
+        for item in self.items:
+            if isinstance(item, Entry):
+                yield item
+            elif isinstance(item, Group):
+                yield from item.entries

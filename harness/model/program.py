@@ -1,0 +1,79 @@
+"""The program under test: what a role is, and how an implementation plays it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal as OneOf
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from harness.model.scenario import LineEnd
+
+Value = str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a role meets the network: it `listens` there, or it `dials` an actor there.
+
+    `protocol` is that of the actor that stands there; `any` takes every actor.
+    """
+
+    name: str
+    direction: OneOf["listens", "dials"]
+    protocol: OneOf["smtp", "http", "pop3", "tcp", "udp", "icmp", "any"]
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterOf:
+    """A parameter of a role, with the value that it has where a scenario names none."""
+
+    name: str
+    default: Value
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A kind of program, by what it does on the network."""
+
+    name: str
+    about: str
+    endpoints: Mapping[str, Endpoint]
+    parameters: Mapping[str, ParameterOf]
+    features: Mapping[str, str]
+    eol: LineEnd
+
+    @property
+    def listens(self) -> Endpoint | None:
+        """The endpoint where peers dial the program, if it is a server."""
+        return next((e for e in self.endpoints.values() if e.direction == "listens"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How an implementation plays one role.
+
+    `run` is the command line with `{host}`, `{port}`, `{parameter}` still in it;
+    `addresses` are endpoints that are hard-coded in the program (`host:port` by name).
+    """
+
+    role: str
+    run: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """What an implementation file says; the programs start in a copy of `folder`."""
+
+    name: str
+    path: str  # as the user gave it: shown again in reports
+    folder: Path
+    programs: Mapping[str, Program]
+    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,90 @@
+"""A record: everything that happened in a play, in the order in which it was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROGRAM = "program"
+
+
+class What(StrEnum):
+    """What an event tells; actor and connection say where."""
+
+    # the stage
+    STANDS = "stands"  # an actor has its place: facts host, port; or the program's endpoint
+    CURTAIN = "curtain"  # the play proper begins: times count from here
+    # connections
+    OPENED = "opened"  # note: the peer's address
+    HEARD = "heard"  # bytes from the program, one event a chunk or datagram
+    SAID = "said"  # bytes to the program; entry: the index of the entry that asked for them
+    LOST = "lost"  # a datagram that an actor kept back on purpose
+    EOF = "eof"  # the program sent FIN
+    RESET = "reset"  # the program sent RST
+    LEFT = "left"  # the actor closed
+    BROKEN = "broken"  # an actor could not do what it should; note: why
+    # acts
+    ACTED = "acted"  # entry: the index of the entry
+    MAIL = "mail"  # a message was put into a mailbox; facts mailbox, sender; data: the message
+    # the program
+    STARTED = "started"  # note: the command line
+    LISTENING = "listening"  # facts host, port
+    SCREEN = "screen"  # bytes on its terminal
+    ERRORS = "errors"  # bytes on its standard error
+    FLOODED = "flooded"  # note: the stream that passed its limit
+    EXITED = "exited"  # facts status, or signal
+    STOPPED = "stopped"  # the harness ended it; note: why
+    LEFTOVER = "leftover"  # a process that outlived the program; note: its command line
+    FILE = "file"  # a file in its folder afterwards; note: its path; data: content
+    # the end
+    GAVE_UP = "gave-up"  # a limit of the play was reached; note: which
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; `at` counts seconds from the curtain, on a monotonic clock."""
+
+    at: float
+    what: What
+    actor: str
+    connection: int = 0
+    data: bytes = b""
+    note: str = ""
+    entry: int | None = None
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The events of one play, in the order in which they were seen."""
+
+    events: tuple[Event, ...]
+
+    def of(self, *whats: What) -> tuple[Event, ...]:
+        return tuple(event for event in self.events if event.what in whats)
+
+    def text(self, what: What) -> bytes:
+        """The data of all events of one kind, joined."""
+        return b"".join(event.data for event in self.of(what))
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Values for `${name.host}`, `${name.port}` and `${name.address}` of this play."""
+        values: dict[str, str] = {}
+        for event in self.of(What.STANDS):
+            host, port = str(event.facts["host"]), str(event.facts["port"])
+            shown = f"[{host}]" if ":" in host else host
+            values |= {
+                f"{event.actor}.host": host,
+                f"{event.actor}.port": port,
+                f"{event.actor}.address": f"{shown}:{port}",
+            }
+        return values
+
+    @property
+    def duration(self) -> float:
+        return self.events[-1].at if self.events else 0.0

@@ -1,0 +1,277 @@
+"""A scenario: a title, a cast, an exchange, and what must be found afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal as OneOf
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.model.exchange import Exchange
+    from harness.model.template import Template
+
+DEFAULT_HOST = "server.example.test"
+
+
+class Level(StrEnum):
+    """How much a missed demand weighs: only a missed `must` fails the scenario."""
+
+    MUST = "must"
+    SHOULD = "should"
+    MAY = "may"
+
+
+class ActorKind(StrEnum):
+    """What an actor is.  `closed` and `filtered` are places where nobody answers."""
+
+    SMTP = "smtp"
+    HTTP = "http"
+    UDP = "udp"
+    TCP = "tcp"
+    TERMINAL = "terminal"
+    CLOSED = "closed"
+    FILTERED = "filtered"
+
+
+class LineEnd(StrEnum):
+    """How messages of a scripted stream end."""
+
+    NONE = "none"
+    LF = "lf"
+    CRLF = "crlf"
+    ANY = "any"
+
+    @property
+    def spoken(self) -> bytes:
+        """What is sent behind each message."""
+        return {"none": b"", "crlf": b"\r\n"}.get(self.value, b"\n")
+
+
+class Tls(StrEnum):
+    """When a connection is encrypted."""
+
+    NONE = "none"
+    IMPLICIT = "implicit"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What an origin server answers to a path."""
+
+    status: int = 200
+    type: str = "text/html; charset=utf-8"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What a UDP actor does to its replies, by the ordinal of the datagram heard (from 1).
+
+    `delay` is in seconds.
+    """
+
+    lose: frozenset[int] = frozenset()
+    delay: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """One of the cast: who it is, where it stands and how it behaves.
+
+    `at` is where it listens (`host:port`), `to` the endpoint of the program that it
+    dials; exactly one of them is set, but for the terminal, which has neither.
+    """
+
+    name: str
+    kind: ActorKind
+    at: str | None = None
+    to: str | None = None
+    plays: str | None = None  # the endpoint of the role, once it is known
+    tls: Tls = Tls.NONE
+    eol: LineEnd = LineEnd.NONE
+    strict: bool = False
+    answer: OneOf["echo", "upper", "nothing"] | None = None
+    mailboxes: tuple[str, ...] = ()
+    users: Mapping[str, str] = field(default_factory=dict)
+    limit: int | None = None  # octets of a message, announced as SIZE (RFC 1870)
+    replies: Mapping[str, str] = field(default_factory=dict)  # reply to RCPT, by address
+    pages: Mapping[str, Page] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    line: int = field(default=0, compare=False)
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether it acts by itself; then a `>` entry is seen, not played."""
+        if self.kind is ActorKind.UDP:
+            return self.answer is not None
+        return self.kind is ActorKind.SMTP or (self.kind is ActorKind.HTTP and self.at is not None)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether messages that no entry lists may come between."""
+        return not self.strict and (self.autonomous or self.kind is ActorKind.TERMINAL)
+
+    @property
+    def transport(self) -> str | None:
+        """`tcp` or `udp`; None for the terminal."""
+        if self.kind is ActorKind.TERMINAL:
+            return None
+        return "udp" if self.kind is ActorKind.UDP else "tcp"
+
+
+# -- what must be found afterwards ----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """A line matches; every line of the observed text is tried."""
+
+    pattern: Template
+
+
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """No line matches, not even in part."""
+
+    pattern: Template
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """Lines match one after the other."""
+
+    patterns: tuple[Template, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Exactly so many lines match."""
+
+    pattern: Template
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """In a line that matches the regular expression `near` stand exactly these numbers.
+
+    `values` lists what may be told (a loss of 4 may be told as 4, or as 40 per cent): one
+    of them must stand there, as a number of its own.
+    """
+
+    near: str
+    values: tuple[float, ...]
+
+
+Check = Has | Lacks | InOrder | Count | Number
+
+
+@dataclass(frozen=True, slots=True)
+class ExitDemand:
+    """The exit status of the program; None stands for any but 0."""
+
+    status: int | None
+    level: Level = Level.MUST
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDemand:
+    """Something about a text: the screen, standard error, or files by a glob pattern."""
+
+    observer: OneOf["screen", "errors", "files"]
+    check: Check
+    glob: str = ""
+    level: Level = Level.MUST
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HeardDemand:
+    """How often an actor was reached: so many datagrams, connections or messages."""
+
+    actor: str
+    count: int
+    unit: OneOf["datagrams", "connections", "messages"]
+    level: Level = Level.MUST
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFields:
+    """What an error report must say (RFC 3464): failed recipients, status, action."""
+
+    failed: tuple[str, ...] = ()
+    status: Template | None = None
+    action: str = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class MailDemand:
+    """One mail as its reader sees it: MIME decoded."""
+
+    subject: Template | None = None
+    sender: Template | None = None
+    to: Template | None = None
+    text: Template | None = None
+    report: ReportFields | None = None
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxDemand:
+    """A mailbox holds exactly these mails, in any order."""
+
+    address: str
+    mails: tuple[MailDemand, ...]
+    level: Level = Level.MUST
+    line: int = field(default=0, compare=False)
+
+
+Demand = ExitDemand | TextDemand | HeardDemand | MailboxDemand
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of a table of cases; its values stand for `${name}` in the scenario."""
+
+    name: str
+    values: Mapping[str, str]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: how long a play may take, and how long nothing at all may happen."""
+
+    play: float = 30.0
+    quiet: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What a scenario file says; `id` is `<role>/<slug>`, `file` its path as given."""
+
+    id: str
+    file: str
+    title: str
+    role: str
+    cast: Mapping[str, Actor]
+    exchange: Exchange
+    demands: tuple[Demand, ...]
+    program: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    cases: tuple[Case, ...] = ()
+    covers: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    catches: str | None = None  # the fault of fixtures/mutants/ that this scenario finds
+    points: float = 1
+    limits: Limits = field(default_factory=Limits)
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)  # of top-level keys
+
+    @property
+    def slug(self) -> str:
+        return self.id.partition("/")[2]

@@ -1,0 +1,142 @@
+"""Text with holes: what an actor says, and the pattern of what it must hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_T = TypeVar("_T")
+
+PARAMETER = re.compile(r"\$\{([^{}\n]*)\}")
+
+
+def decode(data: bytes) -> str:
+    """Text of bytes from the wire; what is not UTF-8 survives as lone surrogates."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """The bytes that `decode` was given."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Exactly this text (as `decode` gives it)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """`*`: any run of characters, also an empty one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """`{name}` or `{name:regex}`: binds on first use and must be equal afterwards."""
+
+    name: str
+    regex: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`${name}`: replaced, as literal text, after the notation has been parsed."""
+
+    name: str
+
+
+Part = Literal | Anything | Binding | Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Parts in order; build one by `of`, which keeps equal texts equal."""
+
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def of(cls, *parts: Part) -> Template:
+        """Merge neighbouring literals and drop empty ones.
+
+        Literals are merged as bytes: three `\\xNN` of one UTF-8 character are that character.
+        """
+        merged: list[Part] = []
+        for part in parts:
+            if isinstance(part, Literal) and merged and isinstance(merged[-1], Literal):
+                part = Literal(merged.pop().text + part.text)  # type: ignore[union-attr]  # noqa: PLW2901
+            if part != Literal(""):
+                merged.append(part)
+        return cls(tuple(_canonical(part) for part in merged))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(part.name for part in self.parts if isinstance(part, Parameter))
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Binding))
+
+    @property
+    def matches_everything(self) -> bool:
+        return bool(self.parts) and all(isinstance(part, Anything) for part in self.parts)
+
+
+def _canonical(part: Part) -> Part:
+    return Literal(decode(encode(part.text))) if isinstance(part, Literal) else part
+
+
+def parameters_of(value: Any) -> Iterable[str]:
+    """Every `${name}` anywhere in a value of the model."""
+    if isinstance(value, Template):
+        yield from value.parameters
+    elif isinstance(value, str):
+        yield from PARAMETER.findall(value)
+    else:
+        for child in _children(value):
+            yield from parameters_of(child)
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        yield from value.keys()
+        yield from value.values()
+    elif isinstance(value, tuple | list | frozenset):
+        yield from value
+    elif is_dataclass(value):
+        yield from (getattr(value, field.name) for field in fields(value))
+
+
+def substitute(value: _T, values: Mapping[str, str]) -> _T:
+    """A copy of any value of the model with its `${name}` replaced.
+
+    A name that `values` lacks stays as it is: the addresses of a play are known later
+    than the values of its case.
+    """
+    return _substitute(value, values) if values else value
+
+
+def _substitute(value: Any, values: Mapping[str, str]) -> Any:  # noqa: PLR0911 - one line a type
+    if isinstance(value, Template):
+        return Template.of(*(_fill(part, values) for part in value.parts))
+    if isinstance(value, str):
+        return PARAMETER.sub(lambda hole: values.get(hole[1], hole[0]), value)
+    if isinstance(value, dict):
+        return {_substitute(k, values): _substitute(v, values) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_substitute(item, values) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: _substitute(getattr(value, f.name), values) for f in fields(value)}
+        return replace(value, **changed)
+    return value
+
+
+def _fill(part: Part, values: Mapping[str, str]) -> Part:
+    if isinstance(part, Parameter) and part.name in values:
+        return Literal(values[part.name])
+    return part

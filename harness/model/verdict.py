@@ -1,0 +1,73 @@
+"""A verdict: what the judge found, and whom it blames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from harness.model.scenario import Level
+
+if TYPE_CHECKING:
+    from harness.model.plan import Plan
+
+
+class Outcome(StrEnum):
+    """The five verdicts of the results file; only `failed` blames the program."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNCHECKED = "unchecked"
+    ERROR = "error"
+
+
+class Mark(StrEnum):
+    """What a line of a ladder is."""
+
+    HAPPENED = " "
+    EXPECTED = "?"
+    INSTEAD = "✗"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One line of the ladder shown with a finding, in the notation of the exchange."""
+
+    mark: Mark
+    at_s: float | None
+    text: str
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong; `line` is that of the scenario's demand.
+
+    `headline` is a sentence for the program's author; `expected` and `observed` are in
+    the notation, with every byte visible; `why` is the scenario's reason.
+    """
+
+    level: Level
+    actor: str
+    file: str
+    line: int
+    headline: str
+    expected: str
+    observed: str
+    why: str = ""
+    at_s: float | None = None
+    ladder: tuple[Rung, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of one plan; `reason` says why it was not played or what broke."""
+
+    plan: Plan
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    reason: str | None = None
+    duration_s: float = 0.0
+    places: tuple[tuple[str, str], ...] = ()  # actor -> address, as the play had them
+    run_folder: str | None = None
