@@ -1,0 +1,229 @@
+"""SMTP client: sends a mail, prints the dialogue, and says what became of it.
+
+    python smtp_client.py --server HOST:PORT [--plain | --tls] --from ADDR --to ADDR...
+                          [--subject TEXT] [--text TEXT] [--user NAME] ...
+
+Without --text the text is read from standard input. The password for --user comes from
+the environment variable SMTP_PASSWORD, or is asked for. TLS certificates are verified
+against the system's authorities (SSL_CERT_FILE names others).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from protocols.addresses import AddressError, Mailbox, check_address
+from protocols.endpoints import Endpoint, parse_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from protocols.smtp import Login, Outcome, Result
+    from protocols.smtp_connection import Timeouts
+
+PASSWORD_VARIABLE = "SMTP_PASSWORD"  # noqa: S105 - the variable's name, no password
+
+_EPILOG = """\
+On standard output: the dialogue as `C:` and `S:` lines, credentials masked, then one line
+per recipient. Errors go to standard error.
+
+exit status (sysexits.h): 0 accepted for every recipient; 2 wrong usage; 65 an address is
+none, and nothing was sent; 67 a recipient was refused; 69 the server cannot be reached, or
+refused the mail; 75 it may work later; 76 the server does not speak SMTP; 77 the login
+failed; 130 interrupted. Accepted means that the server took responsibility for the mail, not
+that it has been delivered.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # Nobody reads the screen any more; the interpreter must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return os.EX_IOERR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--server", required=True, type=_endpoint, metavar="HOST:PORT")
+    secured = parser.add_mutually_exclusive_group()
+    secured.add_argument("--plain", action="store_true", help="no encryption (the default)")
+    secured.add_argument("--tls", action="store_true", help="TLS from the first byte (port 465)")
+    parser.add_argument("--tls-name", metavar="NAME", help="the certificate's name, if not HOST")
+    parser.add_argument("--user", metavar="NAME", help="log in, if the server offers AUTH")
+    parser.add_argument(
+        "--auth-in-clear", action="store_true", help="allow the login on a connection without TLS"
+    )
+    parser.add_argument("--from", dest="sender", required=True, metavar="ADDR")
+    parser.add_argument("--to", nargs="+", action="extend", required=True, metavar="ADDR")
+    parser.add_argument("--subject", default="", metavar="TEXT")
+    parser.add_argument("--text", metavar="TEXT", help="default: standard input")
+    parser.add_argument("--ehlo", metavar="NAME", help="our name; default: our address, as [..]")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="the longest wait for any answer; default: those of RFC 5321 4.5.3.2",
+    )
+    return parser
+
+
+def _endpoint(text: str) -> Endpoint:
+    try:
+        return parse_endpoint(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from error
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} must be more than 0 and less than a day")
+    return seconds
+
+
+def _run(options: argparse.Namespace) -> int:
+    checked = _checked([options.sender, *options.to])
+    if checked is None:
+        return os.EX_DATAERR
+    if options.ehlo and not options.ehlo.isprintable():
+        return _fail(f"--ehlo {options.ehlo!r}: a control character is not allowed", 2)
+    login = _login(options)
+    text = options.text if options.text is not None else _standard_input()
+    sender, *recipients = checked
+    recipients = list(dict.fromkeys(recipients))
+    result = _send(options, login, sender, recipients, text)
+    given = dict(zip(checked[1:], options.to, strict=True))
+    for outcome in result.outcomes:
+        _say(f"{given[outcome.recipient]}: {describe(outcome)}")
+    if result.failure is not None:
+        _fail(str(result.failure), 0)
+    return exit_status(result)
+
+
+def _checked(addresses: list[str]) -> list[str] | None:
+    checked: list[str] = []
+    for address in addresses:
+        try:
+            checked.append(check_address(address))
+        except AddressError as error:
+            _say(f"{address}: invalid address: {error.reason}")
+            _fail(f"invalid address {address!r}: {error.reason}; nothing was sent", 65)
+    return checked if len(checked) == len(addresses) else None
+
+
+def _login(options: argparse.Namespace) -> Login | None:
+    if options.user is None:
+        return None
+    from protocols.smtp import Login  # noqa: PLC0415 - only once the addresses are good
+
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None:
+        import getpass  # noqa: PLC0415 - rarely needed
+
+        password = getpass.getpass(f"password of {options.user}: ")
+    return Login(options.user, password, in_clear=options.auth_in_clear)
+
+
+def _standard_input() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
+
+
+def _send(
+    options: argparse.Namespace, login: Login | None, sender: str, recipients: list[str], text: str
+) -> Result:
+    # An address that is none is told in half the time without these.
+    import asyncio  # noqa: PLC0415
+    from datetime import datetime  # noqa: PLC0415
+
+    from protocols.message import Draft, compose  # noqa: PLC0415
+    from protocols.smtp import Envelope  # noqa: PLC0415
+    from protocols.smtp_connection import Server, send_mail  # noqa: PLC0415
+
+    mailboxes = tuple(Mailbox(address) for address in recipients)
+    draft = Draft(Mailbox(sender), mailboxes, options.subject, text)
+    server = Server(
+        options.server,
+        tls=options.tls,
+        tls_name=options.tls_name,
+        hello=options.ehlo,
+        login=login,
+        timeouts=_timeouts(options.timeout),
+    )
+    content = compose(draft, datetime.now().astimezone())
+    return asyncio.run(send_mail(server, Envelope(sender, tuple(recipients)), content, _say))
+
+
+def _timeouts(seconds: float | None) -> Timeouts:
+    from protocols.smtp_connection import Timeouts  # noqa: PLC0415 - see _send
+
+    return Timeouts() if seconds is None else Timeouts.all(seconds)
+
+
+def describe(outcome: Outcome) -> str:
+    """Say in a clause what became of the mail for one recipient."""
+    if outcome.failure is None:
+        return outcome.fate.value
+    return f"{outcome.fate.value}: {outcome.failure}"
+
+
+def exit_status(result: Result) -> int:
+    """Choose the exit status (sysexits.h) that says most about what went wrong."""
+    from protocols.smtp import Fate, Kind  # noqa: PLC0415 - see _send
+
+    failures = [item.failure for item in result.outcomes if item.failure is not None]
+    if not failures:
+        return os.EX_OK
+    if any(item.fate is Fate.UNCERTAIN for item in result.outcomes):
+        return os.EX_TEMPFAIL
+    if result.failure is not None:
+        return _status_of_all(result)
+    permanent = any(failure.kind is Kind.PERMANENT for failure in failures)
+    return os.EX_NOUSER if permanent else os.EX_TEMPFAIL
+
+
+def _status_of_all(result: Result) -> int:
+    from protocols.smtp import Kind  # noqa: PLC0415 - see _send
+
+    failure = result.failure
+    assert failure is not None  # noqa: S101 - for the type checker: the caller looked
+    if failure.command.startswith("AUTH") and failure.kind is Kind.PERMANENT:
+        return os.EX_NOPERM
+    if failure.command.startswith("connect"):
+        return os.EX_UNAVAILABLE
+    return {
+        Kind.PERMANENT: os.EX_UNAVAILABLE,
+        Kind.TEMPORARY: os.EX_TEMPFAIL,
+        Kind.CONNECTION: os.EX_TEMPFAIL,
+        Kind.PROTOCOL: os.EX_PROTOCOL,
+    }[failure.kind]
+
+
+def _say(line: str) -> None:
+    from protocols.log import visible  # noqa: PLC0415 - see _send
+
+    print(visible(line), flush=True)
+
+
+def _fail(message: str, status: int) -> int:
+    from protocols.log import visible  # noqa: PLC0415 - see _send
+
+    print(f"smtp_client: {visible(message)}", file=sys.stderr, flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
