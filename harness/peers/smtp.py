@@ -1,0 +1,147 @@
+"""An SMTP server that behaves (RFC 5321), by aiosmtpd in our own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from harness.model.record import What
+from harness.model.scenario import Tls
+from harness.peers.peer import PeerError
+from harness.peers.tcp import StreamPeer, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.model.exchange import Entry
+    from harness.model.scenario import Actor
+    from harness.record import Recorder
+
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # what it would tell, the record has
+
+_NO_SUCH_USER = "550 5.1.1 No such user: {address}"
+_REPLY = re.compile(r"[2-5]\d\d(?:[ -]|\Z)")
+_COMMAND_LIMIT = 2048  # octets; generous, so that a long command is the scenario's affair
+_IDENT = "Wirelab"
+
+
+class SmtpPeer(StreamPeer):
+    """Takes mail for its mailboxes; every other recipient is refused with 550.
+
+    Replies to RCPT by address come from the actor's `replies`.  `users` may authenticate
+    (RFC 4954); `limit` is announced as SIZE (RFC 1870).
+    """
+
+    def new_protocol(self, witness: Witness) -> asyncio.Protocol:
+        return _Session(self.actor, witness, self._recorder, self._host)
+
+    async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:
+        del index, bound
+        name = entry.act.name if entry.act else "speaking"
+        raise PeerError(f"`{name}` is not played by an smtp actor, which acts by itself")
+
+
+class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd is not typed
+    """aiosmtpd's protocol, recording what it hears and says."""
+
+    def __init__(self, actor: Actor, witness: Witness, recorder: Recorder, host: str) -> None:
+        super().__init__(
+            _Mailboxes(actor, recorder),
+            data_size_limit=actor.limit,
+            enable_SMTPUTF8=True,
+            hostname=host,
+            ident=_IDENT,
+            authenticator=_Users(actor.users),
+            auth_require_tls=False,
+            auth_exclude_mechanism=() if actor.users else ("LOGIN", "PLAIN"),
+            loop=asyncio.get_running_loop(),
+        )
+        # aiosmtpd keeps these limits in the class, where one session would change another's
+        self.command_size_limits = defaultdict(lambda: _COMMAND_LIMIT)
+        self._encrypted = actor.tls is not Tls.NONE
+        self._witness = witness
+
+    def data_received(self, data: bytes) -> None:
+        if self._witness.heard(data):
+            super().data_received(data)
+        elif self.transport:
+            self.transport.close()
+
+    async def push(self, status: str | bytes) -> None:
+        text = status.encode() if isinstance(status, str) else status
+        self._witness.said(text + b"\r\n")
+        await super().push(text)
+
+    def eof_received(self) -> bool:
+        self._witness.ended()
+        super().eof_received()
+        return False  # over TLS True has no effect but a warning; over TCP nothing is left to say
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._witness.lost(error)
+        super().connection_lost(error)
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Our own fault must not look like a verdict on the program's command."""
+        self._witness.lost(error)
+        return f"451 4.3.0 Wirelab itself failed: {type(error).__name__}"
+
+
+class _Users:
+    """Authenticates by a table of user names and passwords."""
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self._users = users
+
+    def __call__(
+        self, server: Any, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
+        del server, session, envelope, mechanism
+        if isinstance(data, LoginPassword):
+            password = self._users.get(data.login.decode("utf-8", "replace"))
+            if password is not None and password.encode() == data.password:
+                return AuthResult(success=True)
+        # with handled=True aiosmtpd would leave the reply to us
+        return AuthResult(success=False, handled=False)
+
+
+class _Mailboxes:
+    """aiosmtpd's hooks: who is accepted, and what becomes of a message."""
+
+    def __init__(self, actor: Actor, recorder: Recorder) -> None:
+        self._actor = actor
+        self._recorder = recorder
+        self._known = {address.lower(): address for address in actor.mailboxes}
+        self._replies = {address.lower(): reply for address, reply in actor.replies.items()}
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        del server, session, options
+        reply = self._replies.get(address.lower())
+        if reply is None and address.lower() not in self._known:
+            reply = _NO_SUCH_USER.format(address=address)
+        if reply is not None and _REPLY.match(reply) and not reply.startswith("2"):
+            return reply
+        envelope.rcpt_tos.append(address)
+        return reply or "250 2.1.5 OK"
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Session, envelope: Envelope
+    ) -> str:
+        del server, session
+        content = envelope.original_content or b""
+        for address in envelope.rcpt_tos:
+            self._recorder.note(
+                What.MAIL,
+                self._actor.name,
+                data=content,
+                mailbox=self._known.get(address.lower(), address),
+                sender=envelope.mail_from or "",
+            )
+        return "250 2.0.0 OK: taken"
