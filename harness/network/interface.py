@@ -1,0 +1,181 @@
+"""What every rung of the ladder of networks offers: the network of one play, as an interface.
+
+Nothing outside this package knows which rung it plays on; what differs is told by `rung`
+and `offers`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    import socket
+
+Transport = Literal["tcp", "udp"]
+
+
+class Place(NamedTuple):
+    """A numeric address and a port: where somebody listens, or nobody."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a program ended: by itself with a status, or by a signal; the other is None."""
+
+    status: int | None = None
+    signal: int | None = None
+
+
+class Process(Protocol):
+    """A program that runs in the network of a play, with everything that it starts.
+
+    Attributes:
+        pid: Its process id, as seen from the harness.
+    """
+
+    pid: int
+
+    async def wait(self) -> Exit:
+        """How the program itself ended; what it has started may go on.
+
+        Raises:
+            HarnessError: the process that watches over it was killed.
+        """
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program's process group; nothing once the program has ended."""
+
+    async def end(self) -> list[str]:
+        """Kill the program and all that descends from it, daemons too; return when all are gone.
+
+        Returns:
+            The command lines of the processes that had outlived the program (cut at 200
+            characters).  Processes of the program's own group are not counted when the
+            group was sent a signal: they were told to go along with it.
+        """
+
+
+class Network(ABC):
+    """The network of one play: where its actors stand and where its program lives.
+
+    Made by `open_network`, ended by `close`; used from one event loop.
+
+    Attributes:
+        rung: The name of the rung, told by every report.
+        offers: What a scenario may list under `needs:` here.
+    """
+
+    rung: ClassVar[str]
+    offers: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def listen(self, host: str, port: int, transport: Transport) -> socket.socket:
+        """A non-blocking socket for an actor that stands at `host:port`; the caller closes it.
+
+        It is bound, and listens if it is a TCP socket.  `getsockname()` tells where the
+        program must dial, which is `host:port` itself only on rungs that offer
+        "private-addresses".
+
+        Raises:
+            MachineError: no socket, or no port, is left.
+        """
+
+    @abstractmethod
+    def closed(self, host: str, port: int, transport: Transport) -> Place:
+        """A place that refuses for the whole play: TCP resets, UDP is told unreachable.
+
+        Raises:
+            MachineError: as `listen`.
+        """
+
+    @abstractmethod
+    def filtered(self, host: str, port: int) -> Place:
+        """A place where a TCP connect gets no answer at all for the whole play.
+
+        Raises:
+            MachineError: this kernel answers all the same, or as `listen`.
+        """
+
+    @abstractmethod
+    def reserve(self, *transports: Transport) -> Place:
+        """An IPv4 place at which the program under test is to listen, one port for all transports.
+
+        No other play gets the same one.
+
+        Raises:
+            MachineError: as `listen`.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let go of what was reserved, so that a program can bind it; `start` does so itself."""
+
+    @abstractmethod
+    async def dial(
+        self, place: Place, transport: Transport, *, deadline: float
+    ) -> socket.socket:
+        """A connected non-blocking socket to the program; the caller closes it.
+
+        Args:
+            place: Where the program listens; a name is never looked up.
+            transport: A UDP socket is connected too, so it hears only from there.
+            deadline: The moment to give up, on the clock of the event loop, in seconds.
+
+        Raises:
+            OSError: nobody answers there: ConnectionRefusedError, TimeoutError (the
+                deadline has passed) and their kin.
+        """
+
+    @abstractmethod
+    async def start(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin_fd: int,
+        stdout_fd: int,
+        stderr_fd: int,
+        tty: bool,
+    ) -> Process:
+        """Start a program where it lives, in a session of its own.
+
+        The descriptors stay the caller's; the program gets these three and no others, and
+        `env` and nothing else.  A command without a slash is looked up in the PATH of `env`.
+
+        Args:
+            argv: The command line; not empty.
+            cwd: The folder in which it starts.
+            env: All of its environment.
+            stdin_fd: Its standard input.
+            stdout_fd: Its standard output.
+            stderr_fd: Its standard error.
+            tty: Whether standard input is a terminal that becomes its controlling terminal.
+
+        Raises:
+            OSError: the program cannot be started: `errno`, and `filename` is the command,
+                the interpreter that its first line names, or the folder.
+            HarnessError: the helper that starts programs has died.
+        """
+
+    @abstractmethod
+    def listening(self, process: Process, transport: Transport) -> set[Place]:
+        """Where the program, or anything that descends from it, listens (UDP: is bound) now.
+
+        From the kernel's tables, in well under a millisecond or two; nothing is connected.
+        A wildcard socket is told as `0.0.0.0`, `::`, or both if it takes both.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End every program of the play and give back its places; may be called again."""
