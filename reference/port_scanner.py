@@ -421,8 +421,8 @@ class Scan:
                 self._settle(pending.probe, pending.probe.SILENT)
 
     def _settle(self, probe: Probe, state: State) -> None:
-        self._drop(probe)
         self.results[probe.port] = state
+        self._drop(probe)
 
     def _drop(self, probe: Probe) -> None:
         del self._pending[probe.port]
