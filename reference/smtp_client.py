@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to", nargs="+", action="extend", required=True, metavar="ADDR")
     parser.add_argument("--subject", default="", metavar="TEXT")
     parser.add_argument("--text", metavar="TEXT", help="default: standard input")
-    parser.add_argument("--ehlo", metavar="NAME", help="our name; default: our address, as [..]")
+    parser.add_argument(
+        "--ehlo", type=_name, metavar="NAME", help="our name; default: our address, as [..]"
+    )
     parser.add_argument(
         "--timeout",
         type=_seconds,
@@ -85,6 +88,12 @@ def _endpoint(text: str) -> Endpoint:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no host name")
+    return text
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -99,8 +108,6 @@ def _run(options: argparse.Namespace) -> int:
     checked = _checked([options.sender, *options.to])
     if checked is None:
         return os.EX_DATAERR
-    if options.ehlo and not options.ehlo.isprintable():
-        return _fail(f"--ehlo {options.ehlo!r}: a control character is not allowed", 2)
     login = _login(options)
     text = options.text if options.text is not None else _standard_input()
     sender, *recipients = checked

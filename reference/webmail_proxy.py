@@ -1,0 +1,209 @@
+"""Webmail proxy: forwards HTTP, and delivers the mails that a webmail's user composes.
+
+    python webmail_proxy.py [--listen HOST:PORT] [--mail-server HOST:PORT]
+                            [--report-server HOST:PORT] [--limit BYTES] ...
+
+A POST to http://mail.qq.com/cgi-bin/compose_send is taken over instead of being forwarded: the
+mail in its form is saved, answered, and sent by SMTP. Recipients that the mail server refuses,
+and mails over the limit, come back to the sender as an error report by way of the report
+server (TLS). A webmail inside https passes through the tunnel unseen: it is not taken over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protocols.delivery import Delivery, Route
+from protocols.endpoints import Endpoint, parse_endpoint
+from protocols.http_proxy import Proxy
+from protocols.log import Log, visible
+from protocols.smtp import Login
+from protocols.smtp_connection import Server, Timeouts
+from protocols.webmail_agent import MailAgent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PASSWORD_VARIABLE = "MAIL_PASSWORD"  # noqa: S105 - the variable's name, no password
+
+# What is under way when the program is told to end may take this long, in seconds.
+GRACE = 10.0
+
+_EPILOG = """\
+The password for --user comes from the environment variable MAIL_PASSWORD. It is used with the
+report server only, under TLS, if that offers AUTH. Certificates are verified against the
+system's authorities (SSL_CERT_FILE names others).
+
+exit status: 0 ended by SIGTERM or SIGINT; 2 wrong usage; 69 cannot listen; 73 the directory
+cannot be written.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    # What asyncio has to say about broken connections is in our own log, in our words.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    try:
+        options.directory.mkdir(parents=True, exist_ok=True)
+        log = Log.open(options.directory)
+    except OSError as error:
+        return _fail(f"cannot write to {options.directory}: {error.strerror}", os.EX_CANTCREAT)
+    try:
+        return asyncio.run(_serve(options, log))
+    finally:
+        log.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--listen", type=_endpoint, default=Endpoint("127.0.0.1", 8800), metavar="HOST:PORT")
+    add(
+        "--mail-server",
+        type=_endpoint,
+        default=Endpoint("smtp.qq.com", 25),
+        metavar="HOST:PORT",
+        help="where mails go, without TLS (default: %(default)s)",
+    )
+    add("--mail-server-name", default="", metavar="NAME", help="its name on the screen")
+    add(
+        "--report-server",
+        type=_endpoint,
+        default=Endpoint("smtp.qq.com", 465),
+        metavar="HOST:PORT",
+        help="where error reports go, with TLS from the first byte (default: %(default)s)",
+    )
+    add("--report-tls-name", metavar="NAME", help="the certificate's name, if not HOST")
+    add(
+        "--limit",
+        type=_whole_number,
+        metavar="BYTES",
+        help="the largest text allowed: bytes of the readable text of the form, in UTF-8",
+    )
+    add("--user", metavar="NAME", help="log in at the report server")
+    add(
+        "--ehlo",
+        type=_name,
+        metavar="NAME",
+        help="our name for mail servers and in reports; default: our address, as [..]",
+    )
+    add("--directory", type=Path, default=Path(), help="for mails/ and Log-*.txt (default: here)")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="the longest wait for an SMTP answer")
+    add(
+        "--retry",
+        type=_seconds,
+        nargs="*",
+        default=[5.0, 30.0, 120.0],
+        metavar="SECONDS",
+        help="pauses before further attempts after a temporary failure (default: 5 30 120)",
+    )
+    return parser
+
+
+def _endpoint(text: str) -> Endpoint:
+    try:
+        return parse_endpoint(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no host name")
+    return text
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from error
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} must be more than 0 and less than a day")
+    return seconds
+
+
+def _route(options: argparse.Namespace) -> Route:
+    timeouts = Timeouts.all(options.timeout) if options.timeout else Timeouts()
+    login = None
+    if options.user:
+        login = Login(options.user, os.environ.get(PASSWORD_VARIABLE, ""))
+    mail = Server(options.mail_server, hello=options.ehlo, timeouts=timeouts)
+    report = Server(
+        options.report_server,
+        tls=True,
+        tls_name=options.report_tls_name,
+        hello=options.ehlo,
+        login=login,
+        timeouts=timeouts,
+    )
+    return Route(
+        mail=mail,
+        report=report,
+        own_name=options.ehlo or _host_name(),
+        mail_name=options.mail_server_name,
+        limit=options.limit,
+        retries=tuple(options.retry),
+    )
+
+
+def _host_name() -> str:
+    # A machine may be called anything; a header may not hold everything.
+    name = socket.gethostname()
+    return name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name) else "localhost"
+
+
+async def _serve(options: argparse.Namespace, log: Log) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    delivery = Delivery(_route(options), log, _say)
+    agent = MailAgent(delivery, options.directory / "mails")
+    proxy = Proxy(agent.hook, log.write)
+    try:
+        where = await proxy.start(options.listen)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        return _fail(f"cannot listen on {options.listen}: {reason.lower()}", os.EX_UNAVAILABLE)
+    _say(f"listening on {where}")
+    await stop.wait()
+    _say("stopping")
+    deadline = loop.time() + GRACE
+    await proxy.stop(GRACE / 2)
+    await delivery.stop(max(1.0, deadline - loop.time()))
+    return os.EX_OK
+
+
+def _say(text: str) -> None:
+    # A closed screen is no reason to stop delivering.
+    with contextlib.suppress(OSError, ValueError):
+        print(text, flush=True)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"webmail_proxy: {visible(message)}", file=sys.stderr, flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
