@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from harness.model.exchange import Entry
     from harness.model.scenario import Actor
+    from harness.network import Place
     from harness.record import Recorder
 
 #: Octets that a peer takes from the program on one connection before it hangs up.
@@ -66,7 +67,7 @@ class Peer(ABC):
     def leave(self, connection: int) -> None:
         """Close one connection."""
 
-    def program_listens(self, host: str, port: int) -> None:
+    def program_listens(self, place: Place) -> None:
         """Where the program can be dialled, for actors that dial it."""
 
     @abstractmethod

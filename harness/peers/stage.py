@@ -88,7 +88,7 @@ class NobodyPeer(Peer):
         if self.actor.kind is ActorKind.CLOSED:
             self._place = self._network.closed(host, port, "tcp")
         else:
-            self._place = await self._network.filtered(host, port)
+            self._place = self._network.filtered(host, port)
         self._stands(self._place.host, self._place.port)
 
     async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:

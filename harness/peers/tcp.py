@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
 
     from harness.model.scenario import Actor
-    from harness.network import Network
+    from harness.network import Network, Place
     from harness.peers.tls import Authority
     from harness.record import Recorder
 
@@ -230,14 +230,14 @@ class ScriptedPeer(StreamPeer):
         super().__init__(actor, recorder, network, authority)
         self._connections: dict[int, Connection] = {}
         self._arrived = asyncio.Condition()
-        self._program: tuple[str, int] | None = None
+        self._program: Place | None = None
 
     async def open(self) -> None:
         if self.actor.at is not None:
             await super().open()
 
-    def program_listens(self, host: str, port: int) -> None:
-        self._program = (host, port)
+    def program_listens(self, place: Place) -> None:
+        self._program = place
 
     def new_protocol(self, witness: Witness) -> Connection:
         connection = Connection(witness)
@@ -286,14 +286,14 @@ class ScriptedPeer(StreamPeer):
     async def _dial(self) -> None:
         if self._program is None:
             raise PeerError("the program listens nowhere")
-        host, port = self._program
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DIAL_SECONDS
         try:
-            sock = await self._network.dial(host, port, "tcp", deadline=_DIAL_SECONDS)
+            sock = await self._network.dial(self._program, "tcp", deadline=deadline)
         except OSError as error:
             reason = error.strerror or str(error) or "no answer"
-            raise PeerError(f"cannot connect to {host}:{port}: {reason.lower()}") from error
+            raise PeerError(f"cannot connect to {self._program}: {reason.lower()}") from error
         witness = self.new_witness()
-        loop = asyncio.get_running_loop()
         witness.opened(sock.getpeername())
         await loop.create_connection(lambda: self.new_protocol(witness), sock=sock)
 

@@ -1,0 +1,103 @@
+"""The verdict of a play: every finding of its record, and whom it blames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.follow import Follower
+from harness.judge.demands import unmet
+from harness.judge.exchange import missed_lines
+from harness.judge.program import faults_of_program, not_played
+from harness.model.record import Record, What
+from harness.model.scenario import (
+    ExitDemand,
+    HeardDemand,
+    Lacks,
+    Level,
+    MailboxDemand,
+    Scenario,
+    TextDemand,
+)
+from harness.model.template import substitute
+from harness.model.verdict import Finding, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from harness.model.plan import Plan
+    from harness.model.scenario import Demand
+
+
+def judge(plan: Plan, record: Record) -> Verdict:
+    """Everything that is wrong with a play, the most telling first."""
+    if plan.skipped is not None:
+        return Verdict(plan, Outcome.SKIPPED, reason=plan.skipped)
+    if broken := _our_own_fault(record):
+        return Verdict(plan, Outcome.ERROR, reason=broken, duration_s=record.duration)
+    findings = tuple(_findings(plan, record))
+    failed = any(finding.level is Level.MUST for finding in findings)
+    return Verdict(
+        plan=plan,
+        outcome=Outcome.FAILED if failed else Outcome.PASSED,
+        findings=findings,
+        duration_s=record.duration,
+        places=_places(plan, record),
+    )
+
+
+def satisfied(plan: Plan, record: Record) -> bool:
+    """Whether every demand that a play can wait for holds already.
+
+    What can only go wrong later (a line that must not come, the exit status, files) does not
+    count: it is judged at the end.
+    """
+    scenario = _with_addresses(plan, record)
+    waiting = (demand for demand in scenario.demands if _can_be_waited_for(demand))
+    return not any(finding for demand in waiting for finding in unmet(demand, scenario, record))
+
+
+def _can_be_waited_for(demand: Demand) -> bool:
+    if isinstance(demand, TextDemand):
+        return demand.observer != "files" and not isinstance(demand.check, Lacks)
+    return isinstance(demand, HeardDemand | MailboxDemand) and not isinstance(demand, ExitDemand)
+
+
+def _with_addresses(plan: Plan, record: Record) -> Scenario:
+    """The scenario with the addresses that this very play had."""
+    return substitute(plan.scenario, record.addresses)
+
+
+def _our_own_fault(record: Record) -> str | None:
+    broken = (event for event in record.of(What.BROKEN) if event.facts.get("ours"))
+    return next((event.note for event in broken), None)
+
+
+def _findings(plan: Plan, record: Record) -> list[Finding]:
+    scenario = _with_addresses(plan, record)
+    if finding := not_played(scenario, record):
+        return [finding]
+    follower = _followed(scenario, record)
+    first, last = faults_of_program(plan, scenario, record)
+    demanded = [
+        finding for demand in scenario.demands for finding in unmet(demand, scenario, record)
+    ]
+    return [*first, *missed_lines(scenario, follower), *demanded, *last]
+
+
+def _followed(scenario: Scenario, record: Record) -> Follower:
+    follower = Follower(scenario.exchange, scenario.cast)
+    for event in record.events:
+        follower.receive(event)
+    follower.finish(record.duration)
+    return follower
+
+
+def _places(plan: Plan, record: Record) -> tuple[tuple[str, str], ...]:
+    """Where everybody stood: as the scenario names it, and where that was on this network."""
+    addresses = record.addresses
+    places = []
+    for name, actor in plan.scenario.cast.items():
+        here = addresses.get(f"{name}.address")
+        named = str(actor.at) if actor.at else None
+        shown = ", here ".join(dict.fromkeys(place for place in (named, here) if place))
+        if shown:
+            places.append((name, shown))
+    return tuple(places)

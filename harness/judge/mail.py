@@ -1,0 +1,158 @@
+"""Findings about mailboxes: mails as their reader sees them, and error reports (RFC 3464)."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.policy import default as policy
+from typing import TYPE_CHECKING
+
+from harness.judge.wording import counted, shown_pattern, shown_text
+from harness.match import any_line
+from harness.model.record import Event, Record, What
+from harness.model.verdict import Finding, Mark, Rung
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.model.scenario import MailboxDemand, MailDemand, ReportFields, Scenario
+    from harness.model.template import Template
+
+_SHOWN_LINES = 6
+
+
+def unmet_mailbox(demand: MailboxDemand, scenario: Scenario, record: Record) -> list[Finding]:
+    """What is wrong with one mailbox: too few or too many mails, or a field of one of them."""
+    events = [e for e in record.of(What.MAIL) if e.facts["mailbox"] == demand.address]
+    if len(events) != len(demand.mails):
+        return [_number_finding(demand, scenario, events)]
+    mails = [_Mail(event) for event in events]
+    findings: list[Finding] = []
+    for wanted in demand.mails:
+        best = min(mails, key=lambda mail: len(list(mail.differences(wanted))))
+        mails.remove(best)
+        findings += _mail_findings(demand, wanted, scenario, best)
+    return findings
+
+
+def _number_finding(demand: MailboxDemand, scenario: Scenario, events: list[Event]) -> Finding:
+    expected, observed = counted(len(demand.mails), "mails"), counted(len(events), "mails")
+    number = observed if events else "no mail"
+    subjects = (shown_text(_Mail(event).subject) for event in events)
+    return Finding(
+        level=demand.level,
+        actor=demand.address,
+        file=scenario.file,
+        line=demand.line,
+        headline=f"The mailbox {demand.address} holds {number}, where {expected} should be.",
+        expected=expected,
+        observed=observed,
+        ladder=tuple(Rung(Mark.HAPPENED, None, f"Subject: {subject}") for subject in subjects),
+    )
+
+
+def _mail_findings(
+    demand: MailboxDemand, wanted: MailDemand, scenario: Scenario, mail: _Mail
+) -> Iterator[Finding]:
+    for field, expected, observed in mail.differences(wanted):
+        yield Finding(
+            level=demand.level,
+            actor=demand.address,
+            file=scenario.file,
+            line=wanted.line or demand.line,
+            headline=f"The mail for {demand.address} has another {field} than expected.",
+            expected=expected,
+            observed=shown_text(observed),
+            at_s=mail.at,
+            ladder=(
+                Rung(Mark.EXPECTED, None, expected, f"expected  line {wanted.line}"),
+                *_instead(observed),
+            ),
+        )
+
+
+def _instead(observed: str) -> Iterator[Rung]:
+    lines = [line for line in observed.splitlines() if line.strip()] or ["(nothing)"]
+    for line in lines[:_SHOWN_LINES]:
+        yield Rung(Mark.INSTEAD, None, shown_text(line), "instead")
+
+
+class _Mail:
+    """A delivered mail, MIME decoded."""
+
+    def __init__(self, event: Event) -> None:
+        self.at = event.at
+        self._message: EmailMessage = message_from_bytes(event.data, policy=policy)  # type: ignore[assignment]
+
+    @property
+    def subject(self) -> str:
+        return self._header("Subject")
+
+    def _header(self, name: str) -> str:
+        return str(self._message.get(name, ""))
+
+    @property
+    def text(self) -> str:
+        """The part that a person reads: text/plain, else HTML as it is."""
+        parts = self._message.walk()
+        texts = [part for part in parts if part.get_content_maintype() == "text"]
+        plain = [part for part in texts if part.get_content_subtype() == "plain"]
+        chosen = (plain or texts)[:1]
+        return _content(chosen[0]) if chosen else ""
+
+    def differences(self, wanted: MailDemand) -> Iterator[tuple[str, str, str]]:
+        """Field, what was expected of it, what it is: for each field that differs."""
+        for name, pattern, observed in (
+            ("subject", wanted.subject, self.subject),
+            ("sender", wanted.sender, self._header("From")),
+            ("recipient", wanted.to, self._header("To")),
+            ("text", wanted.text, self.text),
+        ):
+            if pattern is not None and not _found(pattern, observed):
+                yield name, shown_pattern(pattern), observed
+        if wanted.report is not None:
+            yield from self._report_differences(wanted.report)
+
+    def _report_differences(self, wanted: ReportFields) -> Iterator[tuple[str, str, str]]:
+        blocks = self._delivery_status()
+        if blocks is None:
+            kind = self._message.get_content_type()
+            yield "form", "an error report (multipart/report, RFC 3464)", kind
+            return
+        failed = {_address(block["Final-Recipient"]): block for block in blocks}
+        if set(failed) != {address.lower() for address in wanted.failed}:
+            yield "list of failed recipients", ", ".join(wanted.failed), ", ".join(failed)
+        for address, block in failed.items():
+            status, action = str(block.get("Status", "")), str(block.get("Action", ""))
+            if wanted.status is not None and not any_line(wanted.status, [status.strip()]):
+                yield f"status for {address}", shown_pattern(wanted.status), status
+            if action.strip().lower() != wanted.action:
+                yield f"action for {address}", wanted.action, action
+
+    def _delivery_status(self) -> list[Message] | None:
+        """The per-recipient blocks of the report (RFC 3464 2.3); None if it is no report."""
+        if self._message.get_content_type() != "multipart/report":
+            return None
+        for part in self._message.walk():
+            if part.get_content_type() == "message/delivery-status":
+                blocks = part.get_payload()
+                return [block for block in blocks if block["Final-Recipient"]]  # type: ignore[union-attr,misc,return-value]
+        return None
+
+
+def _content(part: EmailMessage | Message) -> str:
+    try:
+        return str(part.get_content())  # type: ignore[union-attr]
+    except (LookupError, ValueError, KeyError):  # an unknown charset or a damaged part
+        payload = part.get_payload(decode=True)
+        return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else str(payload)
+
+
+def _found(pattern: Template, observed: str) -> bool:
+    lines = [line.strip() for line in observed.splitlines()] or [""]
+    return any_line(pattern, [*lines, observed])
+
+
+def _address(field: str | None) -> str:
+    """The address of `rfc822; bo@163.com` (RFC 3464 2.3.2)."""
+    return str(field or "").rpartition(";")[2].strip().lower()

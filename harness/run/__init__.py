@@ -1,0 +1,5 @@
+"""Puts network, peers and program together and plays the exchange; asserts nothing."""
+
+from harness.run.play import Stage, play
+
+__all__ = ["Stage", "play"]
