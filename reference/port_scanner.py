@@ -17,7 +17,9 @@ open|filtered                                      no answer
 
 All probes of one scan share one selector; as many are under way as ``--parallel`` and the
 limit of open files allow. A silent port is asked once more (``--retries``), since a segment
-or datagram may have been lost.
+or datagram may have been lost. Hosts ration their ICMP errors (RFC 1812 4.3.2.8; Linux sends
+one a second after a burst of six), so of many closed UDP ports elsewhere than on loopback
+most seem silent; ``--udp --parallel 1`` is slow enough to tell them apart.
 
 Exit status: 0 the scan was done, whatever it found; 2 wrong usage, no such host, no way to
 it; 130 and 143 ended by SIGINT and SIGTERM, after the results so far. Requirement K8;
@@ -275,7 +277,7 @@ class UdpProbe(Probe):
                 self._connect()
 
 
-RECEIVE_ERRORS = {
+RECEIVE_ERRORS: dict[int, tuple[int, int]] = {
     # IP_RECVERR and IPV6_RECVERR (ip(7), ipv6(7)), which the socket module does not name:
     # without them UDP hears of port unreachable, but not of net and host unreachable.
     socket.AF_INET: (socket.IPPROTO_IP, 11),
@@ -416,7 +418,7 @@ class Scan:
                 return
             if pending.retries:
                 self._drop(pending.probe)
-                self._todo.append((pending.probe.port, pending.retries - 1))
+                self._todo.appendleft((pending.probe.port, pending.retries - 1))
             else:
                 self._settle(pending.probe, pending.probe.SILENT)
 

@@ -8,7 +8,8 @@ the lab's ping server does. What comes too late, twice or damaged is told and no
 
 The socket is connected, for two reasons. The kernel then discards what other addresses send
 (a server must answer from the address that was asked, RFC 1122 4.1.3.5), and it hands over
-ICMP port unreachable (RFC 1122 4.1.3.3), which an unconnected socket never hears of.
+ICMP errors such as port unreachable (RFC 1122 4.1.3.3), of which an unconnected socket hears
+nothing.
 
 Exit status: 0 at least one reply; 1 none; 2 wrong usage or no such host; 130 and 143 ended
 by SIGINT and SIGTERM, after the statistics. Requirement A7; behaviours UP01 to UP04.
@@ -17,6 +18,7 @@ by SIGINT and SIGTERM, after the statistics. Requirement A7; behaviours UP01 to 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import selectors
 import signal
@@ -33,6 +35,17 @@ if TYPE_CHECKING:
 
 LARGEST_DATAGRAM = 65_535
 """Octets: what a UDP length field can say (RFC 768), so that nothing is cut in silence."""
+
+
+RECEIVE_ERRORS: dict[int, tuple[int, int]] = {
+    # IP_RECVERR and IPV6_RECVERR (ip(7), ipv6(7)), which the socket module does not name:
+    # without them UDP hears of port unreachable, but not of net and host unreachable.
+    socket.AF_INET: (socket.IPPROTO_IP, 11),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
+}
+
+MSG_ERRQUEUE = 0x2000
+"""recvmsg(2): read the queue of errors; not in the socket module on every platform."""
 
 
 class NoSuchPeerError(Exception):
@@ -217,10 +230,22 @@ def connect(family: int, address: tuple[Any, ...]) -> socket.socket:
 
 
 def new_socket(family: int) -> socket.socket:
-    """Return an unconnected, non-blocking UDP socket."""
+    """Return an unconnected, non-blocking UDP socket that hears of every ICMP error."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setblocking(False)
+    sock.setsockopt(*RECEIVE_ERRORS[family], 1)
     return sock
+
+
+def discard_errors(sock: socket.socket) -> None:
+    """Empty the queue of ICMP errors.
+
+    Reading an error off the socket leaves its details in the queue, and while any are there
+    the socket counts as ready.
+    """
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.recvmsg(1, 0, MSG_ERRQUEUE)
 
 
 def reason(error: Exception) -> str:
@@ -311,9 +336,11 @@ class Pinger:
     def _send(self, payload: bytes) -> None:
         try:
             self._sock.send(payload)
-        except ConnectionRefusedError:
-            # A port unreachable that came for an earlier datagram is handed to the next call,
-            # whichever that is, and the call does nothing else.
+        except OSError:
+            # An ICMP error that came for an earlier datagram is handed to the next call,
+            # whichever that is, and the call does nothing else. If it was this datagram's
+            # own error, it is back at once.
+            discard_errors(self._sock)
             self._sock.send(payload)
 
     def _listen(self, deadline: float, sequence: int = 0) -> None:
@@ -333,10 +360,11 @@ class Pinger:
     def _receive(self, sequence: int) -> None:
         try:
             datagram = self._sock.recv(LARGEST_DATAGRAM)
-        except BlockingIOError:
-            return  # woken by a signal, or by a datagram whose checksum was wrong
         except OSError as error:
-            self._refused(sequence, error)
+            discard_errors(self._sock)
+            # Nothing to read: woken by a signal, or by a datagram whose checksum was wrong.
+            if not isinstance(error, BlockingIOError):
+                self._refused(sequence, error)
             return
         tell(describe(self.ledger.receive(datagram, time.perf_counter()), self._peer))
 

@@ -321,6 +321,18 @@ def test_a_thousand_ports_take_no_time() -> None:
     assert time.monotonic() - started < 3
 
 
+def test_a_probe_may_know_its_answer_at_once() -> None:
+    class QuickProbe(TcpProbe):
+        def ask(self) -> State | None:
+            return State.CLOSED if self.port % 2 else State.FILTERED
+
+    assert scan([1, 2, 3], QuickProbe, parallel=1) == [
+        State.CLOSED,
+        State.FILTERED,
+        State.CLOSED,
+    ]
+
+
 # --- UDP ---
 
 
@@ -340,6 +352,32 @@ def test_udp_open_closed_and_silent_are_told_apart() -> None:
 def test_an_empty_answer_is_an_answer() -> None:
     with udp_port(b"") as port:
         assert scan([port], UdpProbe) == [State.OPEN]
+
+
+def test_a_datagram_that_was_damaged_on_the_way_is_no_answer() -> None:
+    # The kernel finds the wrong checksum only when the datagram is read: ready, yet nothing there.
+    with udp_port() as port:
+        probe = UdpProbe(LOOPBACK, port)
+        try:
+            assert probe.ask() is None
+            assert probe.answer() is None
+        finally:
+            probe.close()
+
+
+def test_a_port_unreachable_that_waits_for_the_datagram_is_an_answer() -> None:
+    with closed_port(socket.SOCK_DGRAM) as port:
+        probe = UdpProbe(LOOPBACK, port)
+        try:
+            assert probe.ask() is None
+            assert probe.answer() is State.CLOSED
+        finally:
+            probe.close()
+
+
+@pytest.mark.parametrize("port", [53, 123])
+def test_services_that_want_a_proper_question_get_one(port: int) -> None:
+    assert len(scanner.QUESTIONS[port]) == {53: 17, 123: 48}[port]
 
 
 def test_a_udp_socket_is_never_its_own_peer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,6 +510,23 @@ def test_a_host_without_an_address_is_one_line_and_exit_2(
 
     error = capsys.readouterr().err
     assert error.startswith("port_scanner.py: cannot resolve ")
+    assert error.count("\n") == 1
+
+
+def test_a_host_without_an_address_of_the_family(capsys: pytest.CaptureFixture[str]) -> None:
+    assert scanner.main(["-6", "127.0.0.1", "1"]) == 2
+    assert capsys.readouterr().err.startswith("port_scanner.py: cannot resolve '127.0.0.1': ")
+
+
+@pytest.mark.parametrize("protocol", [[], ["--udp"]])
+def test_a_host_out_of_reach_is_one_line_and_exit_2(
+    protocol: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # No TCP, and UDP only on demand, goes to the broadcast address: so it is on every machine.
+    assert scanner.main(["255.255.255.255", "7", *protocol]) == 2
+
+    error = capsys.readouterr().err
+    assert error.startswith("port_scanner.py: cannot reach 255.255.255.255: ")
     assert error.count("\n") == 1
 
 

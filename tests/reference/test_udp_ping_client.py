@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -293,6 +294,13 @@ def test_a_closed_port_is_told_at_once_and_the_run_goes_on(
     ]
 
 
+def test_an_icmp_error_does_not_keep_the_client_busy(capsys: pytest.CaptureFixture[str]) -> None:
+    spent = time.process_time()
+    run(closed_port(), "--count", "2", "--interval", "0.3", capsys=capsys)
+
+    assert time.process_time() - spent < 0.15
+
+
 def test_ipv6(capsys: pytest.CaptureFixture[str]) -> None:
     with Peer(family=socket.AF_INET6) as peer:
         status, lines = run(peer, "--count", "1", capsys=capsys)
@@ -394,6 +402,11 @@ def test_a_host_without_an_address_is_one_line_and_exit_2(
     error = capsys.readouterr().err
     assert error.startswith("udp_ping_client.py: cannot resolve ")
     assert error.count("\n") == 1
+
+
+def test_a_host_without_an_address_of_the_family(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ping.main(["-6", "127.0.0.1", "7"]) == 2
+    assert capsys.readouterr().err.startswith("udp_ping_client.py: cannot resolve '127.0.0.1': ")
 
 
 def test_a_host_out_of_reach_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
