@@ -1,0 +1,75 @@
+"""The results file (`--json`): what graders, CI and `wirelab compare` read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness import __version__
+from harness.model.verdict import Finding, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is true of a run as a whole."""
+
+    network: str
+    seed: int
+    started: datetime
+    duration_s: float
+    implementation: str
+    path: str
+
+
+def results(verdicts: Sequence[Verdict], facts: RunFacts) -> dict[str, Any]:
+    """The run as plain data, ready for JSON; names and shape are fixed."""
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    return {
+        "wirelab": __version__,
+        "network": facts.network,
+        "seed": facts.seed,
+        "started": facts.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "duration_s": round(facts.duration_s, 3),
+        "implementation": {"name": facts.implementation, "path": facts.path},
+        "scenarios": [_scenario(verdict) for verdict in verdicts],
+        "summary": {outcome.value: counts[outcome] for outcome in Outcome},
+    }
+
+
+def _scenario(verdict: Verdict) -> dict[str, Any]:
+    scenario = verdict.plan.scenario
+    return {
+        "id": scenario.id,
+        "case": verdict.plan.case,
+        "title": scenario.title,
+        "role": scenario.role,
+        "covers": list(scenario.covers),
+        "uses": list(scenario.uses),
+        "points": scenario.points,
+        "pieces": None,
+        "expected_failure": None,
+        "verdict": verdict.outcome.value,
+        "duration_s": round(verdict.duration_s, 3),
+        "reason": verdict.reason,
+        "findings": [_finding(finding) for finding in verdict.findings],
+        "run": verdict.run_folder,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "level": finding.level.value,
+        "actor": finding.actor,
+        "file": finding.file,
+        "line": finding.line,
+        "headline": finding.headline,
+        "expected": finding.expected,
+        "observed": finding.observed,
+        "why": finding.why or None,
+        "at_s": round(finding.at_s, 3) if finding.at_s is not None else None,
+    }

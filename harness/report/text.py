@@ -1,0 +1,92 @@
+"""A verdict in words that the program's author understands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from harness.model.scenario import Level
+from harness.model.verdict import Finding, Mark, Outcome, Rung, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_WIDTH = 58  # of the ladder's text, before the remarks
+_LABEL = 6
+
+
+def one_line(verdict: Verdict) -> str:
+    """`PASSED smtp-client/unknown-recipient  0.2 s`, with the reason where there is one."""
+    head = f"{verdict.outcome.upper():9} {verdict.plan.id}"
+    if verdict.reason:
+        return f"{head}  ({verdict.reason})"
+    told = sum(finding.level is not Level.MUST for finding in verdict.findings)
+    remark = f"  ({told} remark{'s' if told > 1 else ''})" if told and _passed(verdict) else ""
+    return f"{head}  {verdict.duration_s:.1f} s{remark}"
+
+
+def _passed(verdict: Verdict) -> bool:
+    return verdict.outcome is Outcome.PASSED
+
+
+def failure_text(verdict: Verdict, *, implementation: str = "", again: str = "") -> str:
+    """The whole story of a verdict that is not `passed`: every finding, with its evidence.
+
+    `again` is the command that plays it again.
+    """
+    lines = [f"{verdict.outcome.upper()} {verdict.plan.id}   {implementation}".rstrip(), ""]
+    if verdict.reason:
+        lines += [f"  {verdict.reason}", ""]
+    for finding in _main(verdict):
+        lines += [*_block(finding, dict(verdict.places)), ""]
+    lines += [f"  also  {finding.headline}" for finding in _also(verdict)]
+    if verdict.run_folder:
+        lines.append(f"  see   {verdict.run_folder}/: transcript.txt  record.jsonl")
+    if again:
+        lines.append(f"  again {again}")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _main(verdict: Verdict) -> list[Finding]:
+    return [finding for finding in verdict.findings if finding.level is Level.MUST]
+
+
+def _also(verdict: Verdict) -> list[Finding]:
+    return [finding for finding in verdict.findings if finding.level is not Level.MUST]
+
+
+def _block(finding: Finding, places: Mapping[str, str]) -> Iterator[str]:
+    yield f"  {finding.headline}"
+    yield ""
+    place = f" ({places[finding.actor]})" if finding.actor in places else ""
+    yield _columns(f"  {finding.actor}{place}", f"{finding.file}:{finding.line}", _WIDTH + 12)
+    yield from (_rung(rung) for rung in finding.ladder)
+    if finding.why:
+        yield f"  {'why':{_LABEL}}{finding.why}"
+
+
+def _rung(rung: Rung) -> str:
+    mark = "✗" if rung.mark is Mark.INSTEAD else " "
+    time = f"{rung.at_s:.3f}" if rung.at_s is not None else ""
+    return _columns(f"   {mark} {time:>6}  {rung.text}", rung.remark, _WIDTH + 12)
+
+
+def _columns(left: str, right: str, width: int) -> str:
+    """Two columns; wide characters take two cells, so that Chinese stands in line too."""
+    if not right:
+        return left.rstrip()
+    return f"{left}{' ' * max(width - cell_len(left), 2)}{right}"
+
+
+def summary(verdicts: Sequence[Verdict], *, seconds: float, network: str) -> str:
+    """`5 passed, 1 failed in 3.2 s (network: loopback)`."""
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    told = _counts(counts) or "nothing was played"
+    return f"{told} in {seconds:.1f} s (network: {network})"
+
+
+def _counts(counts: Mapping[Outcome, int]) -> str:
+    shown: Iterable[tuple[Outcome, str]] = ((o, o.value) for o in Outcome)
+    return ", ".join(f"{counts[o]} {name}" for o, name in shown if counts.get(o))
