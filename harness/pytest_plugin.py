@@ -1,0 +1,214 @@
+"""pytest plays scenarios: each case is an item, its failure text the report.
+
+Found by its entry point, so a `conftest.py` must not load it again.  It collects scenario
+files below the configured paths (`wirelab_scenarios`, default `scenarios/`) and no other
+YAML.  Plays are started ahead in one event loop and reported in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from pathlib import Path
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.model.plan import Plan
+    from harness.model.verdict import Verdict
+    from harness.pipeline import Request
+
+_KEY = pytest.StashKey["_Playhouse"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("wirelab", "network scenarios")
+    group.addoption(
+        "--implementation",
+        default=None,
+        metavar="FILE|DIR",
+        help="the programs to play scenarios against (default: reference/)",
+    )
+    group.addoption(
+        "--network",
+        choices=["auto", "private", "loopback"],
+        default="auto",
+        help="where scenarios are played (default: auto)",
+    )
+    group.addoption(
+        "--wirelab-jobs", type=int, default=0, metavar="N", help="plays at once (default: 4 a core)"
+    )
+    parser.addini(
+        "wirelab_scenarios", "folders below which scenarios are collected", "args", ["scenarios"]
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_KEY] = _Playhouse(config)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    playhouse = parent.config.stash[_KEY]
+    if file_path.suffix == ".yaml" and playhouse.has(file_path):
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    items = [item for item in session.items if isinstance(item, ScenarioItem)]
+    if items and not session.config.option.collectonly:
+        session.config.stash[_KEY].start([item.plan for item in items])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if playhouse := config.stash.get(_KEY, None):
+        playhouse.stop()
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file; its cases are its items."""
+
+    def collect(self) -> Iterable[ScenarioItem]:
+        from harness.errors import WirelabError  # noqa: PLC0415
+
+        try:
+            plans = self.config.stash[_KEY].plans(self.path)
+        except WirelabError as error:
+            raise self.CollectError(str(error)) from error
+        for plan in plans:
+            item = ScenarioItem.from_parent(self, name=plan.id, plan=plan)
+            for tag in plan.scenario.tags:
+                self.config.addinivalue_line("markers", f"{tag}: a tag of scenarios")
+                item.add_marker(tag)
+            yield item
+
+
+class ScenarioItem(pytest.Item):
+    """One play.  Its verdict was, or will be, reached in the common event loop."""
+
+    def __init__(self, *, plan: Plan, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+
+    def runtest(self) -> None:
+        from harness.model.verdict import Outcome  # noqa: PLC0415
+
+        verdict = self.config.stash[_KEY].verdict(self.plan)
+        if verdict.outcome in (Outcome.SKIPPED, Outcome.UNCHECKED):
+            pytest.skip(verdict.reason or "")
+        if verdict.outcome is not Outcome.PASSED:
+            raise NotPassed(verdict)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> Any:
+        if isinstance(excinfo.value, NotPassed):
+            return self.config.stash[_KEY].story(excinfo.value.verdict)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, self.plan.id
+
+
+class NotPassed(Exception):  # noqa: N818 - it is a verdict
+    """A scenario failed, or could not be judged."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.plan.id)
+        self.verdict = verdict
+
+
+class _Playhouse:
+    """Plans of the collected files, and the thread in which they are played."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._folders = [config.rootpath / name for name in config.getini("wirelab_scenarios")]
+        self._verdicts: dict[str, Future[Verdict]] = {}
+        self._thread: threading.Thread | None = None
+        self._stop: Any = None
+        self._name = ""
+
+    def has(self, path: Path) -> bool:
+        """Whether a file is a scenario: `<folder>/<role>/<slug>.yaml`."""
+        return any(path.parent.parent == folder for folder in self._folders)
+
+    def _request(self, path: Path) -> Request:
+        from harness.pipeline import DEFAULT_IMPLEMENTATION, Request  # noqa: PLC0415
+
+        options = self._config.option
+        implementation = options.implementation or str(
+            self._config.rootpath / DEFAULT_IMPLEMENTATION
+        )
+        return Request(
+            paths=(self._shown(path),),
+            implementation=self._shown(Path(implementation)),
+            jobs=options.wirelab_jobs,
+            network=options.network,
+            out=str(self._shown(self._config.rootpath / "run")),
+        )
+
+    def _shown(self, path: Path) -> str:
+        """Relative to where the user stands, where that is shorter."""
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+    def plans(self, path: Path) -> Sequence[Plan]:
+        from harness.pipeline import prepare  # noqa: PLC0415
+
+        programme = prepare(self._request(path))
+        self._name = programme.implementation.name
+        return programme.plans
+
+    def start(self, plans: Sequence[Plan]) -> None:
+        """Play all of them, from now on, in a thread of their own."""
+        self._verdicts = {plan.id: Future() for plan in plans}
+        self._thread = threading.Thread(
+            target=self._play, args=(plans,), name="wirelab", daemon=True
+        )
+        self._thread.start()
+
+    def _play(self, plans: Sequence[Plan]) -> None:
+        try:
+            asyncio.run(self._play_all(plans))
+        except BaseException as error:  # noqa: BLE001 - told by the items that wait
+            for future in self._verdicts.values():
+                if not future.done():
+                    future.set_exception(error)
+
+    async def _play_all(self, plans: Sequence[Plan]) -> None:
+        from harness.pipeline import play_all  # noqa: PLC0415
+
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - we are in one
+        self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
+        await play_all(
+            plans,
+            self._request(Path(plans[0].scenario.file)),
+            on_verdict=lambda verdict: self._verdicts[verdict.plan.id].set_result(verdict),
+        )
+
+    def verdict(self, plan: Plan) -> Verdict:
+        """The verdict of a play; waits for it."""
+        return self._verdicts[plan.id].result()
+
+    def story(self, verdict: Verdict) -> str:
+        from harness.pipeline import again  # noqa: PLC0415
+        from harness.report import failure_text  # noqa: PLC0415
+
+        request = self._request(Path(verdict.plan.scenario.file))
+        return failure_text(
+            verdict, implementation=self._name, again=again(verdict.plan, request)
+        )
+
+    def stop(self) -> None:
+        """End what is still being played, and wait until it has cleaned up."""
+        if self._thread and self._thread.is_alive() and self._stop:
+            self._stop()
+            self._thread.join()
