@@ -125,6 +125,8 @@ def _substitute(value: Any, values: Mapping[str, str]) -> Any:  # noqa: PLR0911 
     if isinstance(value, Template):
         return Template.of(*(_fill(part, values) for part in value.parts))
     if isinstance(value, str):
+        if "${" not in value:  # also keeps the members of enumerations what they are
+            return value
         return PARAMETER.sub(lambda hole: values.get(hole[1], hole[0]), value)
     if isinstance(value, dict):
         return {_substitute(k, values): _substitute(v, values) for k, v in value.items()}

@@ -121,9 +121,7 @@ class Network(ABC):
         """Let go of what was reserved, so that a program can bind it; `start` does so itself."""
 
     @abstractmethod
-    async def dial(
-        self, place: Place, transport: Transport, *, deadline: float
-    ) -> socket.socket:
+    async def dial(self, place: Place, transport: Transport, *, deadline: float) -> socket.socket:
         """A connected non-blocking socket to the program; the caller closes it.
 
         Args:
@@ -174,6 +172,14 @@ class Network(ABC):
 
         From the kernel's tables, in well under a millisecond or two; nothing is connected.
         A wildcard socket is told as `0.0.0.0`, `::`, or both if it takes both.
+        """
+
+    @abstractmethod
+    def listens(self, process: Process, place: Place, transport: Transport) -> bool:
+        """Whether a connection to `place` would reach the program now.
+
+        Cheaper than `listening`: there is no event for it, so it is asked every few
+        milliseconds, by many plays at once.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ MASK = "********"
 
 # Fields whose value lets somebody else in (RFC 9110 11, RFC 6265).
 _SECRET_FIELDS = re.compile(
-    r"(?i)(authorization|proxy-authorization|cookie|set-cookie|cookie2)(\s*):.*", re.DOTALL
+    r"(?i)(authorization|proxy-authorization|cookie|set-cookie|cookie2)\s*:.*", re.DOTALL
 )
 # A webmail's session id, and a name with a password in a URL, open the account as well.
 _SECRET_IN_URL = re.compile(r"(?i)(?<=[?&]sid=)[^&\s#]+|(?<=://)[^/\s@]+(?=@)")

@@ -1,0 +1,123 @@
+"""YAML files into nouns; every mistake in them with file, line and column.
+
+pydantic is imported when the first file is loaded, not before: commands that load
+nothing start without it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import AuthorError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from harness.model.program import Implementation, Role
+    from harness.model.scenario import Scenario
+
+__all__ = [
+    "command_implementation",
+    "find_scenarios",
+    "load_implementation",
+    "load_roles",
+    "load_scenario",
+    "load_scenarios",
+]
+
+
+def find_scenarios(paths: Iterable[Path]) -> list[Path]:
+    """The scenario files of files and folders, each once, folders in order of names.
+
+    A folder is `scenarios/` itself or that of one role: `*.yaml` in it and in its
+    folders count, but for `roles.yaml`.
+
+    Raises:
+        AuthorError: if a path does not exist.
+    """
+    found: dict[Path, None] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        if path.is_dir():
+            found |= dict.fromkeys(_in_folder(path))
+        elif path.exists():
+            found[path] = None
+        else:
+            problems.append(Problem(str(path), 1, 1, "there is no such file or folder"))
+    if problems:
+        raise AuthorError(problems)
+    return list(found)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]
+    return sorted(f for f in files if f.name != "roles.yaml" and not f.parent.name.startswith("."))
+
+
+def load_scenario(path: Path, roles: Mapping[str, Role]) -> Scenario:
+    """The scenario of a file.
+
+    Raises:
+        AuthorError: with every problem of the file.
+    """
+    from harness.load import scenario  # noqa: PLC0415 - imports pydantic
+
+    return scenario.load_scenario(path, roles)
+
+
+def load_scenarios(
+    paths: Iterable[Path], roles: Mapping[str, Role]
+) -> tuple[list[Scenario], list[Problem]]:
+    """The scenarios of files and folders that are right, and the problems of the others."""
+    scenarios: dict[str, Scenario] = {}
+    problems: list[Problem] = []
+    try:
+        files = find_scenarios(paths)
+    except AuthorError as error:
+        return [], list(error.problems)
+    for path in files:
+        try:
+            scenario = load_scenario(path, roles)
+        except AuthorError as error:
+            problems += error.problems
+            continue
+        first = scenarios.setdefault(scenario.id, scenario)
+        if first is not scenario:
+            problems.append(Problem(str(path), 1, 1, f"{first.file} is {scenario.id} already"))
+    return list(scenarios.values()), problems
+
+
+def load_roles(folder: Path | None = None) -> dict[str, Role]:
+    """Wirelab's roles by name, and those of `roles.yaml` in a folder of scenarios.
+
+    Raises:
+        AuthorError: if that file is wrong, or gives one of Wirelab's roles again.
+    """
+    from harness.load import roles  # noqa: PLC0415 - imports pydantic
+
+    return roles.load_roles(folder)
+
+
+def load_implementation(path: Path, roles: Mapping[str, Role]) -> Implementation:
+    """The implementation of a file, or of the `wirelab.yaml` in a folder.
+
+    Raises:
+        AuthorError: with every problem of the file, also if there is none.
+    """
+    from harness.load import implementation  # noqa: PLC0415 - imports pydantic
+
+    return implementation.load_implementation(path, roles)
+
+
+def command_implementation(
+    role: Role, argv: Sequence[str], *, folder: Path | None = None
+) -> Implementation:
+    """An implementation that is one command line; its arguments may hold placeholders.
+
+    Raises:
+        AuthorError: for an unknown placeholder.
+    """
+    from harness.load import implementation  # noqa: PLC0415 - imports pydantic
+
+    return implementation.command_implementation(role, argv, folder=folder)

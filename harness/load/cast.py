@@ -1,0 +1,289 @@
+"""The cast: who stands where, how each behaves, and which endpoint each plays."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from harness.load.wording import suggest
+from harness.model.program import Endpoint
+from harness.model.scenario import DEFAULT_HOST, Actor, ActorKind, Faults, LineEnd, Page, Tls
+from harness.notation import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from harness.load.document import Document, Path
+    from harness.load.schema import ActorShape, PageShape
+    from harness.model.program import Role
+
+K = ActorKind
+
+_STREAMS = {K.SMTP, K.HTTP, K.TCP}
+_NOWHERE = {K.CLOSED, K.FILTERED}
+
+#: Which kinds a key is for; `kind` is for all.
+_KEYS_FOR: dict[str, set[ActorKind]] = {
+    "at": set(K) - {K.TERMINAL},
+    "to": {K.HTTP, K.TCP, K.UDP},
+    "as": set(K) - {K.TERMINAL},
+    "tls": _STREAMS,
+    "eol": {K.TCP, K.TERMINAL},
+    "strict": {K.SMTP, K.HTTP, K.UDP, K.TERMINAL},
+    "answer": {K.UDP},
+    "mailboxes": {K.SMTP},
+    "users": {K.SMTP},
+    "limit": {K.SMTP},
+    "replies": {K.SMTP},
+    "pages": {K.HTTP},
+    "lose": {K.UDP},
+    "delay": {K.UDP},
+}
+
+#: What a scripted actor may stand for, beside an endpoint of its own protocol.
+_FITS: dict[ActorKind, set[str]] = {
+    K.SMTP: {"smtp"},
+    K.HTTP: {"http"},
+    K.UDP: {"udp"},
+    K.TCP: {"tcp", "smtp", "http", "pop3"},
+    K.CLOSED: {"tcp", "udp", "smtp", "http", "pop3"},
+    K.FILTERED: {"tcp", "udp", "smtp", "http", "pop3"},
+}
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_HOST = re.compile(r"[^\s/:@\[\]]+")
+_MAILBOX = re.compile(r"[^\s@]+@[^\s@]+")
+_REPLY = re.compile(r"[2-5][0-9][0-9](?:[ -].*)?", re.DOTALL)
+
+
+def read_cast(document: Document, shapes: Mapping[str, ActorShape], role: Role) -> dict[str, Actor]:
+    """The actors by name; what is wrong with them is noted in the document."""
+    cast = {name: _Actors(document, role, name, shape).actor() for name, shape in shapes.items()}
+    _check_crowding(document, cast.values())
+    return cast
+
+
+class _Actors:
+    """Makes one actor of its shape."""
+
+    def __init__(self, document: Document, role: Role, name: str, shape: ActorShape) -> None:
+        self._document = document
+        self._role = role
+        self._name = name
+        self._shape = shape
+        self._kind = ActorKind(shape.kind)
+        self._path: Path = ("cast", name)
+
+    def actor(self) -> Actor:
+        shape = self._shape
+        self._check_name()
+        self._check_keys()
+        self._check_mail()
+        at = self._at() if shape.says("at") else None
+        return Actor(
+            name=self._name,
+            kind=self._kind,
+            at=at,
+            to=shape.to or None,
+            plays=self._plays(),
+            tls=Tls(shape.tls),
+            eol=self._eol(),
+            strict=shape.strict,
+            answer=shape.answer if shape.says("answer") else None,
+            mailboxes=tuple(shape.mailboxes),
+            users=dict(shape.users),
+            limit=shape.limit if shape.says("limit") else None,
+            replies=dict(shape.replies),
+            pages={path: _page(page) for path, page in shape.pages.items()},
+            faults=Faults(lose=frozenset(shape.lose), delay=dict(shape.delay)),
+            line=self._document.key_place(self._path).line,
+        )
+
+    def _complain(self, message: str, *keys: str | int, key: bool = False) -> None:
+        self._document.complain((*self._path, *keys), message, key=key)
+
+    # -- what must not be written ---------------------------------------------------
+
+    def _check_name(self) -> None:
+        if self._name == PROGRAM:
+            self._complain("`program` is the program under test and no actor", key=True)
+        elif not _NAME.fullmatch(self._name):
+            message = f"`{self._name}` is no name of an actor; names are a-z, 0-9 and `-`"
+            self._complain(message, key=True)
+
+    def _check_keys(self) -> None:
+        for key, kinds in _KEYS_FOR.items():
+            if self._shape.says("as_" if key == "as" else key) and self._kind not in kinds:
+                names = ", ".join(kind for kind in ActorKind if kind in kinds)
+                message = f"`{key}` is for {names}, and `{self._name}` is {self._kind}"
+                self._complain(message, key, key=True)
+        self._check_place()
+
+    def _check_place(self) -> None:
+        at, to = self._shape.says("at"), self._shape.says("to")
+        if self._kind is K.TERMINAL:
+            return
+        if at and to:
+            message = f"`{self._name}` has both; it stands somewhere (`at`) or dials (`to`)"
+            self._complain(message, "to", key=True)
+        elif not (at or to):
+            both = "`at: PORT`" if "to" not in self._allowed() else "`at: PORT` or `to: ENDPOINT`"
+            self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
+        for key in ("answer", "lose", "delay", "pages"):
+            if to and not at and self._shape.says(key):
+                message = f"`{key}` is for an actor that stands somewhere; this one dials (`to`)"
+                self._complain(message, key, key=True)
+
+    def _allowed(self) -> set[str]:
+        return {key for key, kinds in _KEYS_FOR.items() if self._kind in kinds}
+
+    def _check_mail(self) -> None:
+        for index, address in enumerate(self._shape.mailboxes):
+            if not _is_mailbox(address):
+                self._complain(f"`{address}` is no mail address", "mailboxes", index)
+        for address, reply in self._shape.replies.items():
+            if not _is_mailbox(address):
+                self._complain(f"`{address}` is no mail address", "replies", address, key=True)
+            if "${" not in reply and not _REPLY.fullmatch(reply):
+                message = f"`{reply}` is no SMTP reply; write one such as `550 5.1.1 No such user`"
+                self._complain(message, "replies", address)
+
+    # -- where it stands ------------------------------------------------------------
+
+    def _at(self) -> str | None:
+        try:
+            return parse_address(self._shape.at, default_host=DEFAULT_HOST)
+        except ValueError as error:
+            self._complain(str(error), "at")
+            return None
+
+    def _eol(self) -> LineEnd:
+        if self._shape.says("eol"):
+            return LineEnd(self._shape.eol)
+        if self._kind is K.TCP:
+            return self._role.eol
+        return {K.TERMINAL: LineEnd.LF, K.SMTP: LineEnd.CRLF, K.HTTP: LineEnd.CRLF}.get(
+            self._kind, LineEnd.NONE
+        )
+
+    # -- what it plays --------------------------------------------------------------
+
+    def _plays(self) -> str | None:
+        if self._kind is K.TERMINAL:
+            return None
+        if self._shape.says("to"):
+            return self._dialled()
+        candidates = {
+            e.name: e for e in self._role.endpoints.values() if e.direction == "dials"
+        }
+        if self._shape.says("as_"):
+            return self._named(candidates)
+        if self._name in candidates and self._fits(candidates[self._name]):
+            return self._name
+        return self._only_one(candidates)
+
+    def _dialled(self) -> str | None:
+        listening = [e.name for e in self._role.endpoints.values() if e.direction == "listens"]
+        if self._shape.to in listening:
+            return self._shape.to
+        if not listening:
+            message = f"a {self._role.name} listens nowhere, so nobody can dial it"
+        else:
+            hint = suggest(self._shape.to, listening)
+            message = f"a {self._role.name} does not listen at `{self._shape.to}`{hint}"
+        self._complain(message, "to")
+        return None
+
+    def _named(self, candidates: Mapping[str, Endpoint]) -> str | None:
+        wanted = self._shape.as_
+        if wanted not in candidates:
+            hint = suggest(wanted, candidates)
+            self._complain(f"a {self._role.name} dials no `{wanted}`{hint}", "as")
+            return None
+        if not self._fits(candidates[wanted]):
+            protocol = candidates[wanted].protocol
+            self._complain(f"`{wanted}` speaks {protocol}, and this actor is {self._kind}", "as")
+        return wanted
+
+    def _only_one(self, candidates: Mapping[str, Endpoint]) -> str | None:
+        exact = [e for e in candidates.values() if e.protocol in {self._kind.value, "any"}]
+        fitting = exact or [e for e in candidates.values() if self._fits(e)]
+        if len(fitting) == 1:
+            return fitting[0].name
+        if fitting:
+            names = " or ".join(f"`as: {e.name}`" for e in fitting)
+            self._complain(f"`{self._name}` may play several endpoints; write {names}", key=True)
+        else:
+            dialled = [f"{e.name} ({e.protocol})" for e in candidates.values()]
+            where = f"; it dials: {', '.join(dialled)}" if dialled else "; it dials nobody"
+            if self._role.listens and "to" in self._allowed():
+                where += f"; an actor dials it by `to: {self._role.listens.name}`"
+            message = f"a {self._role.name} has nothing to dial that `{self._name}` could be{where}"
+            self._complain(message, key=True)
+        return None
+
+    def _fits(self, endpoint: Endpoint) -> bool:
+        return endpoint.protocol == "any" or endpoint.protocol in _FITS[self._kind]
+
+
+def _page(page: str | PageShape) -> Page:
+    if isinstance(page, str):
+        return Page(text=page)
+    return Page(status=page.status, type=page.type, text=page.text)
+
+
+def _is_mailbox(text: str) -> bool:
+    return "${" in text or bool(_MAILBOX.fullmatch(text))
+
+
+def _check_crowding(document: Document, actors: Iterable[Actor]) -> None:
+    """Two actors cannot stand at one place, and there is one terminal."""
+    taken: dict[Any, str] = {}
+    for actor in actors:
+        place = "terminal" if actor.kind is K.TERMINAL else actor.at and (actor.transport, actor.at)
+        if not place or "${" in str(place):
+            continue
+        first = taken.setdefault(place, actor.name)
+        if first != actor.name:
+            where = "is the terminal" if actor.kind is K.TERMINAL else f"stands at {actor.at}"
+            message = f"`{first}` {where} already"
+            document.complain(("cast", actor.name), message, key=True)
+
+
+# -- addresses ------------------------------------------------------------------------
+
+
+def parse_address(text: str, *, default_host: str | None) -> str:
+    """`host:port`, from that, `[v6]:port` or a bare port (at the default host).
+
+    A `${value}` of a case may stand for the host or the port.
+
+    Raises:
+        ValueError: if it is no address; says what is wrong and what would be right.
+    """
+    if "://" in text:
+        raise ValueError(f"`{text}` is a URL; write host:port")
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        if default_host is None or not (_is_hole(port) or port.isdigit()):
+            raise ValueError(f"`{text}` has no port; write host:port{_or_port(default_host)}")
+        host = default_host
+    elif ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError(f"`{text}` is ambiguous; write [{text}]:PORT with brackets")
+    elif not (_is_hole(host) or _HOST.fullmatch(host.removeprefix("[").removesuffix("]").replace(":", "."))):
+        raise ValueError(f"`{host}` is no host; write host:port{_or_port(default_host)}")
+    if not (_is_hole(port) or _is_port(port)):
+        raise ValueError(f"`{port}` is no port; ports are 1 to 65535")
+    return f"{host}:{port}"
+
+
+def _or_port(default_host: str | None) -> str:
+    return f" or a port (which then is {default_host}'s)" if default_host else ""
+
+
+def _is_hole(text: str) -> bool:
+    return "${" in text
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535

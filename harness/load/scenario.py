@@ -1,0 +1,277 @@
+"""A scenario file -> `Scenario`: shape first, then what its parts mean together."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import AuthorError
+from harness.load.cast import read_cast
+from harness.load.demands import read_demands
+from harness.load.document import Document, Place, read_document
+from harness.load.schema import ScenarioShape
+from harness.load.script import (
+    check_exchange,
+    could_fail,
+    read_exchange,
+    templates,
+    unknown_actors,
+)
+from harness.load.shapes import shape_of
+from harness.load.wording import suggest
+from harness.model.needs import NEEDS
+from harness.model.scenario import Actor, ActorKind, Case, Limits, Scenario
+from harness.model.template import PARAMETER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path as FilePath
+
+    from harness.load.document import Path
+    from harness.model.exchange import Exchange
+    from harness.model.program import Role, Value
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
+_REQUIREMENT = re.compile(r"[A-Z][0-9]+")
+_ADDRESS_FIELDS = ("host", "port", "address")
+
+
+def load_scenario(path: FilePath, roles: Mapping[str, Role]) -> Scenario:
+    """The scenario of a file.
+
+    Raises:
+        AuthorError: with every problem of the file.
+    """
+    document = read_document(path)
+    shape = shape_of(document, ScenarioShape)
+    role = _role(document, path, roles)
+    exchange = read_exchange(document) if isinstance(document.data, dict) else None
+    if shape is None or role is None or exchange is None:
+        _check_actors_at_least(document, exchange)
+        document.raise_problems()
+        raise AuthorError(())  # not reached: what is None has been complained about
+    scenario = _Maker(document, path, shape, role, exchange).scenario()
+    document.raise_problems()
+    return scenario
+
+
+def _check_actors_at_least(document: Document, exchange: Exchange | None) -> None:
+    """A file of the wrong shape still has names that can be compared."""
+    cast = document.data.get("cast", {}) if isinstance(document.data, dict) else None
+    if isinstance(cast, dict) and exchange is not None:
+        unknown_actors(document, exchange, [str(name) for name in cast])
+
+
+# -- the role -------------------------------------------------------------------------
+
+
+def _role(document: Document, path: FilePath, roles: Mapping[str, Role]) -> Role | None:
+    if not isinstance(document.data, dict):
+        return None
+    written = document.data.get("role")
+    if written is not None and not isinstance(written, str):
+        return None  # the shape says so
+    folder = path.absolute().parent
+    of_folder = folder.name if folder.name in roles or folder.parent.name == "scenarios" else None
+    if written and of_folder and written != of_folder:
+        message = f"the role is `{written}`, but the file is in the folder of `{of_folder}`"
+        document.complain(("role",), message)
+        return None
+    name = written or of_folder
+    if name is None:
+        message = "`role` is missing; write it, or put the file into scenarios/<role>/"
+        document.complain((), message)
+    elif name not in roles:
+        document.complain(("role",), f"there is no role `{name}`{suggest(name, roles)}")
+    return roles.get(name or "")
+
+
+# -- the parts ------------------------------------------------------------------------
+
+
+class _Maker:
+    def __init__(
+        self,
+        document: Document,
+        path: FilePath,
+        shape: ScenarioShape,
+        role: Role,
+        exchange: Exchange,
+    ) -> None:
+        self._document = document
+        self._path = path
+        self._shape = shape
+        self._role = role
+        self._exchange = exchange
+
+    def scenario(self) -> Scenario:
+        shape, document = self._shape, self._document
+        self._check_words()
+        cast = read_cast(document, shape.cast, self._role)
+        cases = self._cases()
+        check_exchange(document, self._exchange, cast)
+        demands = read_demands(document, shape.expect, cast)
+        if not demands and not could_fail(self._exchange):
+            self._complain_nothing_to_fail()
+        self._check_parameters(self._known(cast, cases))
+        return Scenario(
+            id=f"{self._role.name}/{self._path.stem}",
+            file=str(self._path),
+            title=shape.title,
+            role=self._role.name,
+            cast=cast,
+            exchange=self._exchange,
+            demands=demands,
+            program=self._program(),
+            cases=cases,
+            covers=tuple(shape.covers),
+            uses=tuple(shape.uses),
+            needs=tuple(shape.needs),
+            tags=tuple(shape.tags),
+            catches=shape.catches or None,
+            points=shape.points,
+            limits=Limits(play=shape.timeout, quiet=shape.patience),
+            lines={key: document.keys[(key,)].line for key in document.data},
+        )
+
+    def _complain(self, path: Path, message: str, *, key: bool = False) -> None:
+        self._document.complain(path, message, key=key)
+
+    def _complain_nothing_to_fail(self) -> None:
+        if self._document.data.get("exchange") and not self._exchange.items:
+            return  # its lines are wrong, and that has been said
+        message = "this could not fail: nothing is heard (`<`), expected (`! expect`) or in `expect`"
+        key = next((k for k in ("expect", "exchange", "title") if k in self._document.data), "title")
+        self._complain((key,), message, key=True)
+
+    # -- words ------------------------------------------------------------------------
+
+    def _check_words(self) -> None:
+        if not _SLUG.fullmatch(self._path.stem):
+            message = f"`{self._path.name}` is no slug; name the file in a-z, 0-9 and `-`"
+            self._complain((), message)
+        if not self._shape.title.strip():
+            self._complain(("title",), "`title` is empty; write in one sentence what must hold")
+        for index, requirement in enumerate(self._shape.covers):
+            if not _REQUIREMENT.fullmatch(requirement):
+                message = f"`{requirement}` is no requirement; they look like W5"
+                self._complain(("covers", index), message)
+        self._check_among("uses", self._role.features, f"feature of a {self._role.name}")
+        self._check_among("needs", NEEDS, "need")
+
+    def _check_among(self, key: str, known: Mapping[str, Any], what: str) -> None:
+        for index, word in enumerate(getattr(self._shape, key)):
+            if word not in known:
+                message = f"`{word}` is no {what}{suggest(word, known)}"
+                self._complain((key, index), message)
+
+    # -- cases ------------------------------------------------------------------------
+
+    def _cases(self) -> tuple[Case, ...]:
+        if self._shape.says("cases") and not self._shape.cases:
+            self._complain(("cases",), "`cases` is empty; write one, or leave it out")
+        cases = tuple(self._case(i, row) for i, row in enumerate(self._shape.cases))
+        self._check_case_names(cases)
+        for index, case in enumerate(cases[1:], 1):
+            self._check_alike(cases[0], case, index)
+        return cases
+
+    def _case(self, index: int, row: Mapping[str, str]) -> Case:
+        values = {key: text for key, text in row.items() if key not in {"name", "why"}}
+        if not values and "name" not in row:
+            self._complain(("cases", index), "this case has no value; write {address: chengli}")
+        name = row.get("name") or next(iter(values.values()), "")
+        return Case(name, values, row.get("why", ""))
+
+    def _check_case_names(self, cases: tuple[Case, ...]) -> None:
+        names: dict[str, int] = {}
+        for index, case in enumerate(cases):
+            first = names.setdefault(case.name, index)
+            if case.name.strip() == "" and case.values:
+                self._complain(("cases", index), "this case has an empty name; give it a `name:`")
+            elif first != index:
+                message = f"case {first + 1} is named `{case.name}` too; give this one a `name:`"
+                self._complain(("cases", index), message)
+
+    def _check_alike(self, first: Case, case: Case, index: int) -> None:
+        for key in first.values.keys() - case.values.keys():
+            message = f"this case has no `{key}`, which the first one has"
+            self._complain(("cases", index), message)
+        for key in case.values.keys() - first.values.keys():
+            message = f"only this case has `{key}`; the first one lacks it"
+            self._complain(("cases", index, key), message, key=True)
+
+    # -- the program --------------------------------------------------------------------
+
+    def _program(self) -> dict[str, Value]:
+        program: dict[str, Value] = {}
+        for name, values in self._shape.program.items():
+            parameter = self._role.parameters.get(name)
+            if parameter is None:
+                hint = suggest(name, self._role.parameters)
+                message = f"a {self._role.name} has no parameter `{name}`{hint}"
+                self._complain(("program", name), message, key=True)
+            elif isinstance(parameter.default, tuple):
+                program[name] = tuple(values)
+            elif isinstance(self._document.data["program"][name], list):
+                self._complain(("program", name), f"`{name}` is one text, not a list")
+            else:
+                program[name] = values[0]
+        return program
+
+    # -- ${name} ------------------------------------------------------------------------
+
+    def _known(self, cast: Mapping[str, Actor], cases: tuple[Case, ...]) -> dict[str, None]:
+        """Every name that `${name}` may have, in the order in which they are suggested."""
+        places = [a.name for a in cast.values() if a.kind is not ActorKind.TERMINAL]
+        places += self._role.endpoints
+        values = [key for case in cases[:1] for key in case.values]
+        addresses = [f"{place}.{part}" for place in places for part in _ADDRESS_FIELDS]
+        return dict.fromkeys(values + addresses)
+
+    def _check_parameters(self, known: Mapping[str, None]) -> None:
+        for place, name in (*self._parameters_of_exchange(), *self._parameters_of_data()):
+            if name not in known:
+                self._document.complain_at(place, _unknown_parameter(name, known, self._role))
+
+    def _parameters_of_exchange(self) -> Iterator[tuple[Place, str]]:
+        for entry in self._exchange.entries():
+            for template in templates(entry):
+                for name in template.parameters:
+                    yield self._find(name, entry.line), name
+
+    def _find(self, name: str, line: int) -> Place:
+        """Where `${name}` stands, at or (in a body) below a line of the exchange."""
+        for number, text in enumerate(self._document.source[line - 1 :], line):
+            if found := re.search(rf"\$\{{\s*{re.escape(name)}\s*\}}", text):
+                return Place(number, found.start() + 1)
+        return Place(line, 1)
+
+    def _parameters_of_data(self) -> Iterator[tuple[Place, str]]:
+        for path, text in _texts(self._document.data, ()):
+            if path[0] not in {"exchange", "cases"} and "${" in text:
+                for name in PARAMETER.findall(text):
+                    yield self._document.value_place(path), name
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text in the data, keys of inner mappings included."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if path and isinstance(key, str):
+                yield (*path, key), key
+            yield from _texts(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, (*path, index))
+
+
+def _unknown_parameter(name: str, known: Mapping[str, None], role: Role) -> str:
+    message = f"`${{{name}}}` stands for nothing"
+    if name in role.parameters:
+        return f"{message}; a scenario sets the parameter `{name}` under `program:`"
+    if not known:
+        return f"{message}; values come from `cases`, addresses from the cast"
+    return message + suggest(name, known)

@@ -1,0 +1,316 @@
+"""The shapes of the files: which keys there are, and what each may hold.
+
+Shapes only: what the values mean together is checked where they become the nouns of
+`harness.model`.  Every message of a type here goes on from the key that it is about
+("`limit` " + "must be a whole number, not `many`").
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
+from pydantic_core import PydanticCustomError
+
+from harness.load.wording import as_text, shown
+from harness.notation import NotationError, parse_duration
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("wirelab", "{message}", {"message": message})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise _wrong('is empty; write a text, "" for an empty one')
+    if isinstance(value, dict):
+        raise _wrong("must be text, not a mapping; put text with `{` or `: ` in quotes")
+    if isinstance(value, list):
+        raise _wrong("must be one text, not a list; put text with `[` in quotes")
+    return as_text(value)
+
+
+def _duration(value: Any) -> float:
+    if isinstance(value, str):
+        try:
+            seconds = parse_duration(value)
+        except NotationError:
+            seconds = 0.0
+        if seconds > 0:
+            return seconds
+    message = f"must be a duration such as 300ms, 30s or 2min, not {shown(value)}"
+    raise _wrong(message)
+
+
+def _one_or_many(value: Any) -> list[str]:
+    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+
+
+def _status(value: Any) -> int | None:
+    if value == "nonzero":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
+        return int(value)
+    raise _wrong(f"must be 0 to 255 or `nonzero`, not {shown(value)}")
+
+
+def _heard(value: Any) -> tuple[int, str]:
+    found = re.fullmatch(r"(\d{1,9}) (datagram|connection|message)s?", str(value))
+    if not found:
+        raise _wrong(
+            f"must be a count such as `10 datagrams`, `1 connection` or `3 messages`, "
+            f"not {shown(value)}"
+        )
+    return int(found[1]), found[2] + "s"
+
+
+def _numbers(value: Any) -> list[float]:
+    values = value if isinstance(value, list) else [value]
+    if not values or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        raise _wrong(f"must be a number or a list of numbers, not {shown(value)}")
+    return [float(v) for v in values]
+
+
+def _regex(value: Any) -> str:
+    text = _text(value)
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise _wrong(f"is no regular expression: {error.msg}") from None
+    return text
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Duration = Annotated[float, BeforeValidator(_duration)]
+OneOrMany = Annotated[list[str], BeforeValidator(_one_or_many)]
+Status = Annotated[int | None, BeforeValidator(_status)]
+Heard = Annotated[Any, BeforeValidator(_heard)]
+Numbers = Annotated[list[float], BeforeValidator(_numbers)]
+Regex = Annotated[str, BeforeValidator(_regex)]
+Ordinal = Annotated[int, Field(ge=1)]
+
+
+def _form(value: Any) -> str:
+    """Which of the ways to write an observer this is; the tag shows up in pydantic's places."""
+    if isinstance(value, list):
+        return "<list>"
+    return "<mapping>" if isinstance(value, dict) else "<text>"
+
+
+class Shape(BaseModel):
+    """A mapping with fixed keys; another key is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    def says(self, key: str) -> bool:
+        """Whether the key is in the file."""
+        return key in self.model_fields_set
+
+
+# -- scenarios ------------------------------------------------------------------------
+
+
+class PageShape(Shape):
+    """What an origin answers to a path."""
+
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    type: Text = "text/html; charset=utf-8"
+    text: Text = ""
+
+
+Page = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[PageShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
+
+
+class ActorShape(Shape):
+    """One of the cast, whatever its kind; which keys fit the kind is checked later."""
+
+    kind: Literal["smtp", "http", "udp", "tcp", "terminal", "closed", "filtered"]
+    at: Text = ""
+    to: Text = ""
+    as_: Text = Field("", alias="as")
+    tls: Literal["none", "implicit"] = "none"
+    eol: Literal["none", "lf", "crlf", "any"] = "none"
+    strict: bool = False
+    answer: Literal["echo", "upper", "nothing"] = "nothing"
+    mailboxes: list[Text] = []
+    users: dict[Text, Text] = {}
+    limit: Annotated[int, Field(ge=1)] = 1
+    replies: dict[Text, Text] = {}
+    pages: dict[Text, Page] = {}
+    lose: list[Ordinal] = []
+    delay: dict[Ordinal, Duration] = {}
+
+
+class NumberShape(Shape):
+    """A number that is told near certain words."""
+
+    near: Regex
+    is_: Numbers = Field(alias="is")
+
+
+class NumberItemShape(Shape):
+    """An item of an observer's list that asks for a number."""
+
+    number: NumberShape
+
+
+Item = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[NumberItemShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
+Has = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[list[Item], Tag("<list>")]
+    | Annotated[NumberItemShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
+
+
+class ObserverShape(Shape):
+    """What must be found in a text, and what must not."""
+
+    has: Has = []
+    lacks: OneOrMany = []
+    in_order: list[Text] = Field([], alias="in order")
+    count: dict[Text, Annotated[int, Field(ge=0)]] = {}
+
+
+Observer = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[list[Item], Tag("<list>")]
+    | Annotated[ObserverShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
+
+
+class ReportShape(Shape):
+    """What an error report must say (RFC 3464)."""
+
+    failed: list[Text] = []
+    status: Text = ""
+    action: Literal["failed", "delayed", "delivered", "relayed", "expanded"] = "failed"
+
+
+class MailShape(Shape):
+    """One mail as its reader sees it."""
+
+    subject: Text = ""
+    from_: Text = Field("", alias="from")
+    to: Text = ""
+    text: Text = ""
+    report: ReportShape = ReportShape()
+
+
+class DemandsShape(Shape):
+    """What must be found when everything has gone quiet."""
+
+    exit: Status = None
+    screen: Observer = []
+    errors: Observer = []
+    files: dict[Text, Observer] = {}
+    heard: dict[Text, Heard] = {}
+    mailbox: dict[Text, list[MailShape]] = {}
+
+
+class ExpectShape(DemandsShape):
+    """`expect:`; what stands under `should` or `may` fails nothing when it is missed."""
+
+    should: DemandsShape = DemandsShape()
+    may: DemandsShape = DemandsShape()
+
+
+class ScenarioShape(Shape):
+    """A scenario file."""
+
+    title: Text
+    role: Text = ""
+    covers: list[Text] = []
+    tags: list[Text] = []
+    uses: list[Text] = []
+    needs: list[Text] = []
+    points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1
+    timeout: Duration = 30.0
+    patience: Duration = 4.0
+    catches: Text = ""
+    cases: list[dict[Text, Text]] = []
+    cast: dict[Text, ActorShape] = {}
+    program: dict[Text, OneOrMany] = {}
+    exchange: Text = ""
+    expect: ExpectShape = ExpectShape()
+
+
+# -- implementations and roles --------------------------------------------------------
+
+
+def _run(value: Any) -> list[str]:
+    if isinstance(value, list) and value:
+        return [_text(item) for item in value]
+    if isinstance(value, str) and value.strip():
+        raise _wrong(f"must be a list, one item an argument: [{', '.join(value.split())}]")
+    raise _wrong("must be a list of arguments such as [python3, client.py]")
+
+
+Run = Annotated[list[str], BeforeValidator(_run)]
+
+
+class ProgramShape(Shape):
+    """How one role is started; further keys are endpoints, checked against the role."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    run: Run
+    env: dict[Text, Text] = {}
+
+
+class ImplementationShape(Shape):
+    """An implementation file (`wirelab.yaml`)."""
+
+    name: Text
+    programs: dict[Text, ProgramShape]
+    lacks: dict[Text, list[Text]] = {}
+
+
+class EndpointShape(Shape):
+    """Where a role meets the network."""
+
+    direction: Literal["listens", "dials"]
+    protocol: Literal["smtp", "http", "pop3", "tcp", "udp", "icmp", "any"]
+    about: Text = ""
+
+
+class ParameterShape(Shape):
+    """A parameter of a role."""
+
+    default: OneOrMany
+    about: Text
+
+
+class RoleShape(Shape):
+    """A role: a kind of program, by what it does on the network."""
+
+    about: Text
+    eol: Literal["none", "lf", "crlf", "any"] = "none"
+    endpoints: dict[Text, EndpointShape]
+    parameters: dict[Text, ParameterShape] = {}
+    features: dict[Text, Text] = {}
+
+
+class RolesShape(Shape):
+    """A file of roles, by name."""
+
+    roles: dict[Text, RoleShape]

@@ -1,0 +1,216 @@
+"""The exchange of a scenario: read from its block of text, and checked against the cast."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.load.document import Place
+from harness.load.wording import suggest
+from harness.model.exchange import Arrow, Directive, Entry, Exchange, Group
+from harness.model.fixtures import find_fixture, fixture_folders
+from harness.model.scenario import Actor, ActorKind
+from harness.model.template import Template
+from harness.notation import PROGRAM, NotationError, parse_exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from harness.load.document import Document
+
+_PATH = ("exchange",)
+_NOBODY = {ActorKind.CLOSED, ActorKind.FILTERED}
+_WITH_BODY = {ActorKind.HTTP, ActorKind.SMTP}
+_DIRECTIVES = ("form", "file", "bytes")
+
+#: Acts of the notation that this version does not play.
+_ACTS_NOT_YET = {"stall", "starttls", "restart"}
+_ENDS = {"expect eof", "expect reset", "expect close"}
+_ANYWHERE = {"wait", "settle", "expect silence"}
+_STREAM = {"close", "half-close", "reset", *_ENDS}
+
+
+def read_exchange(document: Document) -> Exchange:
+    """The exchange of a scenario file; every mistake is noted in the document."""
+    text = document.data.get("exchange")
+    if not isinstance(text, str):
+        return Exchange()
+    style = document.styles[_PATH]
+    if style != "|":
+        document.complain(_PATH, "an exchange is a block of lines; write `exchange: |`, and it below")
+        return Exchange()
+    first_line = document.values[_PATH].line + 1
+    margin = _margin(document, first_line)
+    exchange, errors = parse_exchange(text, first_line=first_line)
+    for error in errors:
+        document.complain_at(Place(error.line, error.column + margin), error.message)
+    return exchange
+
+
+def _margin(document: Document, first_line: int) -> int:
+    """How far YAML indents the block: `|2` says it, else its first line that is not blank."""
+    place = document.values[_PATH]
+    opening = document.source[place.line - 1][place.column - 1 :]
+    if said := re.search(r"\|[-+]?([1-9])", opening):
+        return int(said[1])
+    for line in document.source[first_line - 1 :]:
+        if line.strip(" "):
+            return len(line) - len(line.lstrip(" "))
+    return 0
+
+
+def unknown_actors(document: Document, exchange: Exchange, cast: Collection[str]) -> None:
+    """Note every actor of the exchange that is not in the cast."""
+    for entry in exchange.entries():
+        if entry.actor not in cast and entry.actor != PROGRAM:
+            message = f"`{entry.actor}` is not in the cast{suggest(entry.actor, cast)}"
+            document.complain_at(_start(document, entry), message)
+
+
+def check_exchange(document: Document, exchange: Exchange, cast: Mapping[str, Actor]) -> None:
+    """Note what an exchange of these actors cannot hold."""
+    unknown_actors(document, exchange, cast)
+    checker = _Checker(document, cast)
+    for item in exchange.items:
+        if isinstance(item, Group):
+            checker.group(item)
+    for entry in exchange.entries():
+        checker.entry(entry)
+
+
+def could_fail(exchange: Exchange) -> bool:
+    """Whether anything in the exchange is a demand."""
+    for item in exchange.items:
+        if isinstance(item, Group):
+            return True
+        if isinstance(item, Entry) and _demands(item):
+            return True
+    return False
+
+
+def _demands(entry: Entry) -> bool:
+    expects = entry.act is not None and entry.act.name.startswith("expect ")
+    return entry.arrow is Arrow.HEARS or expects
+
+
+def templates(entry: Entry) -> Iterator[Template]:
+    """The text of an entry, of its body lines and of their directives."""
+    yield entry.text
+    for line in entry.body:
+        yield line.argument if isinstance(line, Directive) else line
+
+
+def _start(document: Document, entry: Entry) -> Place:
+    source = document.source[entry.line - 1]
+    return Place(entry.line, len(source) - len(source.lstrip()) + 1)
+
+
+class _Checker:
+    def __init__(self, document: Document, cast: Mapping[str, Actor]) -> None:
+        self._document = document
+        self._cast = cast
+        self._bound: set[str] = set()
+
+    def _complain(self, entry: Entry, message: str) -> None:
+        self._document.complain_at(_start(self._document, entry), message)
+
+    def group(self, group: Group) -> None:
+        for entry in group.entries:
+            if entry.arrow is not Arrow.HEARS:
+                message = f"only what is heard (`<`) can stand under `{group.kind}`"
+                self._complain(entry, message)
+
+    def entry(self, entry: Entry) -> None:
+        self._check_bindings(entry)
+        actor = self._cast.get(entry.actor)
+        if entry.actor == PROGRAM:
+            self._check_program(entry)
+        elif actor is not None:
+            self._check_actor(entry, actor)
+
+    def _check_program(self, entry: Entry) -> None:
+        if entry.act and entry.act.name in _ACTS_NOT_YET:
+            self._complain(entry, f"`{entry.act.name}` is not played by this version yet")
+        if entry.connection is not None:
+            self._complain(entry, "the program has no connections of its own here; write `program!`")
+
+    def _check_actor(self, entry: Entry, actor: Actor) -> None:
+        if actor.kind in _NOBODY:
+            message = f"`{actor.name}` is {actor.kind}: nobody is there who could speak or hear"
+            self._complain(entry, message)
+            return
+        if entry.connection is not None and actor.transport != "tcp":
+            self._complain(entry, f"`{actor.name}` is {actor.kind} and has no connections to number")
+        if entry.act:
+            self._check_act(entry, entry.act.name, actor)
+        if entry.body and actor.kind not in _WITH_BODY:
+            message = f"`{actor.name}` is {actor.kind}; only http and smtp messages have a body"
+            self._complain(entry, message)
+        self._check_directives(entry)
+
+    def _check_act(self, entry: Entry, act: str, actor: Actor) -> None:
+        if act in _ACTS_NOT_YET:
+            self._complain(entry, f"`{act}` is not played by this version yet")
+        elif act not in (allowed := _acts_of(actor)):
+            message = f"`{actor.name}` ({_manner(actor)}) cannot `{act}`; it can: "
+            self._complain(entry, message + ", ".join(sorted(allowed)))
+
+    def _check_directives(self, entry: Entry) -> None:
+        for directive in (line for line in entry.body if isinstance(line, Directive)):
+            name = directive.name
+            if name not in _DIRECTIVES:
+                self._complain(entry, f"unknown directive `@{name}`{suggest(name, _DIRECTIVES)}")
+                continue
+            argument = _plain(directive.argument)
+            if argument is None:
+                continue  # a case's value fills it in; the play will see
+            if name == "bytes":
+                if not argument.isdigit():
+                    self._complain(entry, f"`@bytes` takes a number, not `{argument}`")
+            else:
+                self._check_file(entry, name, argument)
+
+    def _check_file(self, entry: Entry, name: str, argument: str) -> None:
+        if not argument:
+            self._complain(entry, f"`@{name}` takes a file: `@{name} forms/mail.yaml`")
+        elif find_fixture(self._document.file, argument) is None:
+            places = " or ".join(map(str, fixture_folders(self._document.file)))
+            self._complain(entry, f"there is no `{argument}` in {places}")
+
+    def _check_bindings(self, entry: Entry) -> None:
+        for template in templates(entry):
+            for binding in template.bindings:
+                if not entry.heard and binding.name not in self._bound:
+                    message = (
+                        f"`{{{binding.name}}}` has no value yet: no `<` above binds it; "
+                        rf"write \{{ for a brace"
+                    )
+                    self._complain(entry, message)
+                if entry.heard:
+                    self._bound.add(binding.name)
+
+
+def _acts_of(actor: Actor) -> set[str]:
+    """What an actor can do, by its kind and by whether it stands or dials."""
+    if actor.kind is ActorKind.TERMINAL:
+        return _ANYWHERE | {"close"}
+    if actor.kind is ActorKind.UDP:
+        return _ANYWHERE
+    if actor.autonomous:  # it opens and closes its connections itself
+        return _ANYWHERE | _ENDS
+    return _ANYWHERE | _STREAM | {"connect" if actor.to else "accept"}
+
+
+def _manner(actor: Actor) -> str:
+    if actor.autonomous:
+        return f"{actor.kind}, which acts by itself"
+    if actor.kind in {ActorKind.TCP, ActorKind.HTTP}:
+        return f"{actor.kind}, which {'dials' if actor.to else 'listens'}"
+    return actor.kind.value
+
+
+def _plain(template: Template) -> str | None:
+    """The text of a template without holes."""
+    if template.parameters or template.bindings:
+        return None
+    return "".join(getattr(part, "text", "*") for part in template.parts)

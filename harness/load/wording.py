@@ -1,0 +1,37 @@
+"""Words that every message uses: suggestions, and what a value is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """How a message about an unknown word goes on: the nearest one, or all that there are."""
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
+    names = list(known)
+    if near := difflib.get_close_matches(word.lower(), names, n=1):
+        return f"; did you mean `{near[0]}`?"
+    return f"; there are: {', '.join(names)}" if names else "; there are none"
+
+
+def shown(value: Any) -> str:
+    """What a value is, in a message."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = value if isinstance(value, str) else as_text(value)
+    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
+
+
+def as_text(value: Any) -> str:
+    """A scalar as it was written: `true`, `0080`, `5.10`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(getattr(value, "text", value))

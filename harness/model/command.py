@@ -1,0 +1,108 @@
+"""The command line of a program, with the places of a play filled in.
+
+`{host}` and `{port}` stand for the role's single or listening endpoint, `{mail.host}` and
+`{mail.port}` for an endpoint by name, `{to}` for a parameter, `{python}` for the
+interpreter that Wirelab runs on; `{{` and `}}` are braces.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from harness.model.template import substitute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from harness.model.plan import Plan
+    from harness.model.program import Role, Value
+
+#: Where an endpoint is said to be that nobody plays in this scenario: a connection there
+#: is refused (the discard port, RFC 863, is open nowhere), and no program stops at its
+#: own command line for want of an argument.
+NOBODY = {"host": "127.0.0.1", "port": "9"}
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]|[^{}]+")
+
+
+class PlaceholderError(ValueError):
+    """A command line that cannot be filled in; `column` counts from 1 in that text."""
+
+    def __init__(self, message: str, column: int) -> None:
+        super().__init__(message)
+        self.column = column
+
+
+def placeholders(text: str) -> Iterator[tuple[str, int]]:
+    """Every `{name}` of an argument, with its column.
+
+    Raises:
+        PlaceholderError: for a brace that is neither doubled nor paired.
+    """
+    for token in _TOKEN.finditer(text):
+        if token["name"] is not None:
+            yield token["name"], token.start() + 1
+        elif token[0] in {"{", "}"}:
+            doubled = token[0] * 2
+            raise PlaceholderError(f"a lone `{token[0]}`; write `{doubled}`", token.start() + 1)
+
+
+def placeholder_names(role: Role) -> list[str]:
+    """Every name that a placeholder of this role's command line may have."""
+    own = ["host", "port"] if own_endpoint(role) else []
+    places = [f"{name}.{part}" for name in role.endpoints for part in ("host", "port")]
+    return [*own, *places, *role.parameters, "python"]
+
+
+def own_endpoint(role: Role) -> str | None:
+    """The endpoint that `{host}` and `{port}` stand for, if that is clear."""
+    if role.listens:
+        return role.listens.name
+    return next(iter(role.endpoints)) if len(role.endpoints) == 1 else None
+
+
+def command_line(plan: Plan, addresses: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of a plan's program, with nothing left open.
+
+    `addresses` holds `<name>.host` and `<name>.port` of every actor and endpoint.  A list
+    that is a whole argument (`"{to}"`) becomes several arguments; within a text its items
+    are joined by commas.
+    """
+    if plan.program is None:
+        raise ValueError(f"{plan.id} has no program")
+    values = _values(plan, addresses)
+    argv = [out for argument in plan.program.run for out in _arguments(argument, values)]
+    env = {name: _fill(text, values) for name, text in plan.program.env.items()}
+    return argv, env
+
+
+def _values(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Value]:
+    own = own_endpoint(plan.role)
+    nobody = {
+        f"{name}.{part}": text for name in plan.role.endpoints for part, text in NOBODY.items()
+    }
+    places: dict[str, Value] = {**nobody, **addresses}
+    if own:
+        places |= {part: places[f"{own}.{part}"] for part in ("host", "port")}
+    parameters = substitute(dict(plan.values or {}), addresses)
+    return {**places, **parameters, "python": sys.executable}
+
+
+def _arguments(argument: str, values: Mapping[str, Value]) -> list[str]:
+    whole = re.fullmatch(r"\{([^{}]*)\}", argument)
+    if whole and isinstance(several := values.get(whole[1]), tuple):
+        return list(several)
+    return [_fill(argument, values)]
+
+
+def _fill(text: str, values: Mapping[str, Value]) -> str:
+    return "".join(_filled(token, values) for token in _TOKEN.finditer(text))
+
+
+def _filled(token: re.Match[str], values: Mapping[str, Value]) -> str:
+    if token["name"] is None:
+        return {"{{": "{", "}}": "}"}.get(token[0], token[0])
+    value = values[token["name"]]
+    return value if isinstance(value, str) else ",".join(value)

@@ -1,0 +1,439 @@
+"""The helper: a small single-threaded process that starts programs and ends them.
+
+Run by its path in an isolated interpreter, so that forking is safe (no threads), fast (few
+imports, little memory) and tells nothing (no environment).  It is a fork server: for each
+socket that it is handed it forks a *warden*, which starts one program as its child, watches
+over everything that descends from it, and ends it all when it is told to, or when its socket
+closes: even a harness that was killed leaves nothing behind.
+
+Every message is one packet of a SOCK_SEQPACKET socket, a marshalled tuple whose first item
+says what it is; a start order, which may be long, lies in a memory file passed along.
+"""
+
+# Names come from _socket since socket takes as long to import as all the rest together.
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import marshal
+import os
+import resource
+import select
+import signal
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import _socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MESSAGE_SIZE = 65_536
+FDS = 4  # the most descriptors that come with one message: an order and three streams
+
+_PR_SET_CHILD_SUBREAPER = 36
+_END_S = 8.0  # a process that has not died of SIGKILL by then sleeps in the kernel
+_ROUND_MS = 10  # a child forked just before its parent was stopped announces itself by nothing
+_LEFTOVERS = 64
+_COMMAND_SIZE = 200
+_OPEN_FILES = 1_024  # as in a login shell, whatever the harness was given
+_FILE_SIZE = 1 << 30
+
+
+class Order(NamedTuple):
+    """What to start; bytes as execve(2) takes them."""
+
+    argv: list[bytes]
+    cwd: bytes
+    env: dict[bytes, bytes]
+    tty: bool
+
+
+# -- messages --------------------------------------------------------------------------
+
+
+def send(channel: _socket.socket, *message: Any) -> None:
+    """Send one message; nothing happens when nobody is there to read it."""
+    try:
+        channel.send(marshal.dumps(message))
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the next receive tells
+
+
+def receive(channel: _socket.socket) -> tuple[tuple[Any, ...], list[int]]:
+    """The next message and the descriptors that came with it; `()` at the end."""
+    space = _socket.CMSG_SPACE(FDS * 4)
+    try:
+        data, ancillary, *_ = channel.recvmsg(MESSAGE_SIZE, space, _socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        return (), []
+    fds = [
+        int.from_bytes(content[at : at + 4], sys.byteorder)
+        for _level, _kind, content in ancillary
+        for at in range(0, len(content) - 3, 4)
+    ]
+    return (marshal.loads(data) if data else ()), fds
+
+
+# -- the tree of processes ----------------------------------------------------------------
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of all threads of a process; none if there is no such process."""
+    children: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            children += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    except OSError:
+        pass  # it ended while we looked; its children are another's now
+    return children
+
+
+def tree_of(pids: Iterable[int]) -> list[int]:
+    """These processes and all that descend from them, parents first."""
+    tree = list(dict.fromkeys(pids))
+    seen = set(tree)
+    for pid in tree:
+        new = [child for child in children_of(pid) if child not in seen]
+        seen.update(new)
+        tree += new
+    return tree
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, MESSAGE_SIZE)
+    finally:
+        os.close(fd)
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # gone, or another user's by now: then it is out of anybody's reach
+
+
+def _freeze(pids: Callable[[], Iterable[int]], until: float) -> list[int]:
+    """Stop these processes and their descendants; a stopped parent neither forks nor reaps.
+
+    So the tree holds still, no pid in it can come to mean another process, and a fork bomb
+    cannot outrun the one who kills it.
+    """
+    frozen: dict[int, None] = {}
+    while new := [pid for pid in tree_of(pids()) if pid not in frozen]:
+        for pid in new:
+            _kill(pid, signal.SIGSTOP)
+            frozen[pid] = None
+        if time.monotonic() > until:
+            break
+    return list(frozen)
+
+
+def _command(pid: int) -> str:
+    """The command line of a process to show; empty for one that has already ended."""
+    try:
+        words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
+    except OSError:
+        return ""
+    return words[:_COMMAND_SIZE].decode("utf-8", "backslashreplace")
+
+
+class Children:
+    """The children of this process, adopted orphans among them.
+
+    `wake` becomes readable when one of them ends.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), "PR_SET_CHILD_SUBREAPER")
+        self.wake, self._signalled = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # only a handled signal writes there
+        signal.set_wakeup_fd(self._signalled, warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Leave the signal to the one who comes next: after a fork, the child."""
+        signal.set_wakeup_fd(-1)
+        os.close(self.wake)
+        os.close(self._signalled)
+
+    def reap(self) -> Iterator[tuple[int, int]]:
+        """The pid and wait status of each child that has ended."""
+        try:
+            os.read(self.wake, MESSAGE_SIZE)
+        except BlockingIOError:
+            pass
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            yield pid, status
+
+    def destroy(self, spared: Iterable[int] = ()) -> Iterator[tuple[int, int]]:
+        """Kill all children but the spared, and all their descendants; yields as `reap`."""
+        until = time.monotonic() + _END_S
+        poll = select.poll()
+        poll.register(self.wake, select.POLLIN)
+
+        def doomed() -> list[int]:
+            return [pid for pid in children_of(os.getpid()) if pid not in spared]
+
+        while doomed() and time.monotonic() < until:
+            for pid in _freeze(doomed, until):
+                _kill(pid, signal.SIGKILL)
+            poll.poll(_ROUND_MS)
+            yield from self.reap()
+
+
+# -- the fork server -----------------------------------------------------------------------
+
+
+def serve(channel: _socket.socket) -> None:
+    """Fork a warden for each socket that comes along, until the harness hangs up."""
+    children = Children()
+    wardens: set[int] = set()
+    while True:
+        channel_speaks, child_ended = _await(channel, children)
+        if child_ended:
+            _sweep(children, wardens)
+        if channel_speaks:
+            message, fds = receive(channel)
+            if not message:
+                return
+            wardens.add(_fork_warden(channel, children, fds[0]))
+
+
+def _fork_warden(channel: _socket.socket, children: Children, fd: int) -> int:
+    pid = os.fork()
+    if not pid:
+        with _last_words():
+            channel.close()  # or the harness would not notice that the fork server is gone
+            children.close()
+            Warden(_socket.socket(fileno=fd)).watch()
+    os.close(fd)
+    return pid
+
+
+def _sweep(children: Children, wardens: set[int]) -> None:
+    """Bury wardens; where one was killed, end the orphans that come to us instead."""
+    ended = dict(children.reap())
+    wardens.difference_update(ended)
+    if any(ended.values()):
+        for pid, _ in children.destroy(spared=wardens):
+            wardens.discard(pid)
+
+
+def _await(channel: _socket.socket, children: Children) -> tuple[bool, bool]:
+    poll = select.poll()
+    poll.register(channel.fileno(), select.POLLIN)
+    poll.register(children.wake, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll()}
+    return channel.fileno() in ready, children.wake in ready
+
+
+class _last_words:  # noqa: N801 - reads as the statement that it is
+    """A forked child never returns into its parent's code, whatever happens in it."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> NoReturn:
+        if kind is not None:
+            sys.excepthook(kind, error, trace)
+        os._exit(0 if kind is None else 1)
+
+
+# -- the warden --------------------------------------------------------------------------------
+
+
+class Warden:
+    """Starts one program, tells how it ended, and ends all that descends from it.
+
+    It hears ("start",) with four descriptors, ("signal", number) and ("end",); it says
+    ("started", pid, its own pid) or ("failed", errno, file name), ("exited", wait status)
+    and ("ended", command lines of what had outlived the program).
+    """
+
+    def __init__(self, channel: _socket.socket) -> None:
+        self._channel = channel
+        self._children = Children()
+        self._program = 0
+        self._running = False
+        self._told_to_go = False
+
+    def watch(self) -> None:
+        """Serve one program until the harness has had enough of it, or is no more."""
+        while True:
+            channel_speaks, child_ended = _await(self._channel, self._children)
+            if child_ended:
+                self._note(self._children.reap())
+            if channel_speaks:
+                message, fds = receive(self._channel)
+                if not self._obey(message, fds):
+                    return
+
+    def _obey(self, message: tuple[Any, ...], fds: list[int]) -> bool:
+        match message:
+            case ("start",):
+                self._start(fds)
+            case ("signal", number):
+                self._signal(number)
+            case _:
+                send(self._channel, "ended", self._end())
+                return False
+        return True
+
+    def _start(self, fds: list[int]) -> None:
+        with os.fdopen(fds[0], "rb") as file:
+            order = Order(*marshal.load(file))
+        try:
+            self._program = spawn(order, fds[1:])
+        except OSError as error:
+            send(self._channel, "failed", error.errno, error.filename)
+        else:
+            self._running = True
+            send(self._channel, "started", self._program, os.getpid())
+        for fd in fds[1:]:
+            os.close(fd)
+
+    def _signal(self, number: int) -> None:
+        if self._running:
+            self._told_to_go = True
+            os.killpg(self._program, number)
+
+    def _note(self, ended: Iterable[tuple[int, int]]) -> None:
+        for pid, status in ended:
+            if pid == self._program:
+                self._running = False
+                send(self._channel, "exited", status)
+
+    def _end(self) -> list[str]:
+        frozen = _freeze(lambda: children_of(os.getpid()), time.monotonic() + _END_S)
+        outlived = [command for pid in frozen if self._outlived(pid) and (command := _command(pid))]
+        self._note(self._children.destroy())
+        if len(outlived) > _LEFTOVERS:
+            outlived[_LEFTOVERS:] = [f"... and {len(outlived) - _LEFTOVERS} more"]
+        return outlived
+
+    def _outlived(self, pid: int) -> bool:
+        if not (self._running or self._told_to_go):
+            return True
+        try:
+            return os.getpgid(pid) != self._program
+        except ProcessLookupError:
+            return False
+
+
+# -- the program -------------------------------------------------------------------------------
+
+
+def spawn(order: Order, streams: list[int]) -> int:
+    """Start a program; its pid, once it is really running.
+
+    Raises:
+        OSError: as execve(2) and chdir(2); `filename` (bytes) is what could not be used.
+    """
+    report, told = os.pipe2(os.O_CLOEXEC)  # so a successful exec closes it
+    pid = os.fork()
+    if not pid:
+        with _last_words():
+            _become(order, streams, told)
+    os.close(told)
+    with os.fdopen(report, "rb") as file:
+        trouble = file.read()
+    if trouble:
+        os.waitpid(pid, 0)
+        code, name = marshal.loads(trouble)
+        raise OSError(code, os.strerror(code), name)
+    return pid
+
+
+def _become(order: Order, streams: list[int], told: int) -> None:
+    try:
+        os.setsid()
+        for target, fd in enumerate(streams):
+            os.dup2(fd, target)
+        if order.tty:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        _forget_signals()
+        _set_limits()
+        os.umask(0o022)
+        os.chdir(order.cwd)
+        _execute(order)
+    except OSError as error:
+        os.write(told, marshal.dumps((error.errno, error.filename)))
+    except ValueError:  # a NUL within an argument
+        os.write(told, marshal.dumps((errno.EINVAL, order.argv[0])))
+
+
+def _forget_signals() -> None:
+    """Python ignores SIGPIPE, nohup SIGHUP, a shell's background job SIGINT: undo them all."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _set_limits() -> None:
+    """What is safe for any program; not processes, which count all those of the user."""
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, _FILE_SIZE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123 - no imports to spare
+        file.write(b"1000")  # rather the program than the harness
+
+
+def _lower(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard == resource.RLIM_INFINITY or hard > most:
+        resource.setrlimit(kind, (most, most))
+
+
+def _execute(order: Order) -> NoReturn:
+    """As execvpe(3), but it says what is missing, and runs no shell on what is no program."""
+    command = order.argv[0]
+    if b"/" in command:
+        _try(command, order)
+    refusal = FileNotFoundError(errno.ENOENT, "", command)
+    for folder in order.env.get(b"PATH", os.defpath.encode()).split(b":"):
+        try:
+            _try(os.path.join(folder, command), order)  # noqa: PTH118 - no imports to spare
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if error.filename != command:
+                raise
+        except PermissionError as error:
+            refusal = error  # type: ignore[assignment]
+    raise refusal
+
+
+def _try(path: bytes, order: Order) -> NoReturn:
+    try:
+        os.execve(path, order.argv, order.env)  # noqa: S606 - to run programs is its purpose
+    except OSError as error:
+        interpreter = _interpreter(path) if error.errno == errno.ENOENT else b""
+        raise OSError(error.errno, "", interpreter or order.argv[0]) from None
+
+
+def _interpreter(path: bytes) -> bytes:
+    """What the first line of a script asks for."""
+    try:
+        first, _, _ = _read(os.fsdecode(path)).partition(b"\n")
+    except OSError:
+        return b""
+    return first[2:].strip(b" \t").partition(b" ")[0] if first.startswith(b"#!") else b""
+
+
+if __name__ == "__main__":
+    serve(_socket.socket(fileno=int(sys.argv[1])))

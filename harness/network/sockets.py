@@ -1,0 +1,223 @@
+"""The kernel's tables of sockets: who listens where, learned without touching anybody.
+
+Asked over netlink (sock_diag(7)): the tables in /proc cost ten times as much, since they list
+connections too; they are the way out where the kernel has no sock_diag.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from harness.network import helper
+from harness.network.interface import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.network.interface import Transport
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
+_INET_DIAG_SKV6ONLY = 11
+_PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+_WAITING = {"tcp": 10, "udp": 7}  # TCP_LISTEN; TCP_CLOSE, which for UDP means not connected
+_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_REQUEST = struct.Struct("=BBBBI")  # struct inet_diag_req_v2 up to its id
+_ID = struct.Struct("!HH16s16sIII")  # struct inet_diag_sockid
+_ANY_COOKIE = (1 << 32) - 1
+_FAMILY_AT, _ID_AT, _INODE_AT, _ATTRIBUTES_AT = 0, 4, 68, 72  # within struct inet_diag_msg
+_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+
+
+class Table(Protocol):
+    """The sockets of one network namespace."""
+
+    def bound(self, transport: Transport) -> list[tuple[int, Place]]:
+        """Inode and place of each socket that waits for peers, twice if it takes IPv4 and IPv6."""
+
+    def holder(self, place: Place, transport: Transport) -> int | None:
+        """The inode of the socket that would answer there now; cheaper than `bound`."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+def open_table() -> Table:
+    """The table of our own network namespace."""
+    try:
+        table = DiagnosticsTable(
+            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+        )
+    except OSError:
+        return ProcTable()
+    try:
+        table.bound("tcp")
+        table.bound("udp")
+    except OSError:  # this kernel lacks inet_diag, tcp_diag or udp_diag
+        table.close()
+        return ProcTable()
+    return table
+
+
+def inodes_of(pids: Iterable[int]) -> set[int]:
+    """The inodes of all sockets that these processes hold."""
+    inodes = set()
+    for pid in pids:
+        folder = f"/proc/{pid}/fd/"
+        try:
+            for fd in os.listdir(folder):  # noqa: PTH208 - a Path for each costs more than the rest
+                target = os.readlink(folder + fd)  # noqa: PTH115 - as above
+                if target.startswith("socket:["):
+                    inodes.add(int(target[8:-1]))
+        except OSError:
+            continue  # it ended or closed something meanwhile, or it is another user's
+    return inodes
+
+
+# -- sock_diag -----------------------------------------------------------------------------
+
+
+class DiagnosticsTable:
+    """Asks a NETLINK_SOCK_DIAG socket about the namespace in which that was made; owns it."""
+
+    def __init__(self, netlink: socket.socket) -> None:
+        self._netlink = netlink
+
+    def close(self) -> None:
+        """See `Table`."""
+        self._netlink.close()
+
+    def bound(self, transport: Transport) -> list[tuple[int, Place]]:
+        """See `Table`."""
+        return [
+            (_inode(message), place)
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for message in self._dump(family, transport)
+            for place in _places(message)
+        ]
+
+    def holder(self, place: Place, transport: Transport) -> int | None:
+        """See `Table`."""
+        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+        address = socket.inet_pton(family, place.host).ljust(16, b"\0")
+        identity = _ID.pack(place.port, 0, address, bytes(16), 0, _ANY_COOKIE, _ANY_COOKIE)
+        self._ask(family, transport, 0, identity)
+        try:
+            return _inode(next(self._answer()))
+        except FileNotFoundError:
+            return None
+
+    def _dump(self, family: int, transport: Transport) -> Iterator[bytes]:
+        self._ask(family, transport, _NLM_F_DUMP, bytes(_ID.size))
+        return self._answer()
+
+    def _ask(self, family: int, transport: Transport, flags: int, identity: bytes) -> None:
+        states = 1 << _WAITING[transport]
+        request = _REQUEST.pack(family, _PROTOCOLS[transport], 0, 0, states) + identity
+        size = _HEADER.size + len(request)
+        header = _HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST | flags, 1, 0)
+        self._netlink.send(header + request)
+
+    def _answer(self) -> Iterator[bytes]:
+        while True:
+            for kind, payload in _split(self._netlink.recv(helper.MESSAGE_SIZE)):
+                if kind == _NLMSG_DONE:
+                    return
+                if kind == _NLMSG_ERROR:
+                    code = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
+                    raise OSError(code, os.strerror(code))
+                yield payload
+
+
+def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(data):
+        size, kind, *_ = _HEADER.unpack_from(data, at)
+        yield kind, data[at + _HEADER.size : at + size]
+        at += (size + 3) & ~3
+
+
+def _inode(message: bytes) -> int:
+    return int.from_bytes(message[_INODE_AT : _INODE_AT + 4], sys.byteorder)
+
+
+def _places(message: bytes) -> Iterator[Place]:
+    port, _, address, *_ = _ID.unpack_from(message, _ID_AT)
+    if message[_FAMILY_AT] == socket.AF_INET:
+        yield Place(socket.inet_ntop(socket.AF_INET, address[:4]), port)
+    else:
+        yield from _places6(address, port, only6=_attribute(message, _INET_DIAG_SKV6ONLY) == b"\1")
+
+
+def _places6(address: bytes, port: int, *, only6: bool) -> Iterator[Place]:
+    host = socket.inet_ntop(socket.AF_INET6, address)
+    if host.startswith("::ffff:"):
+        yield Place(host.removeprefix("::ffff:"), port)
+        return
+    yield Place(host, port)
+    if host == "::" and not only6:
+        yield Place("0.0.0.0", port)
+
+
+def _attribute(message: bytes, wanted: int) -> bytes:
+    at = _ATTRIBUTES_AT
+    while at + _ATTRIBUTE.size <= len(message):
+        size, kind = _ATTRIBUTE.unpack_from(message, at)
+        if kind == wanted:
+            return message[at + _ATTRIBUTE.size : at + size]
+        at += (size + 3) & ~3
+    return b""
+
+
+# -- /proc/net -------------------------------------------------------------------------------
+
+
+class ProcTable:
+    """Reads /proc/net; it does not tell whether an IPv6 wildcard takes IPv4: taken to do so."""
+
+    def close(self) -> None:
+        """See `Table`."""
+
+    def bound(self, transport: Transport) -> list[tuple[int, Place]]:
+        """See `Table`."""
+        return [
+            entry
+            for family in ("", "6")
+            for line in _lines(Path(f"/proc/net/{transport}{family}"))
+            for entry in _entries(line, _WAITING[transport])
+        ]
+
+    def holder(self, place: Place, transport: Transport) -> int | None:
+        """See `Table`."""
+        wildcard = Place("::" if ":" in place.host else "0.0.0.0", place.port)
+        bound = self.bound(transport)
+        return next((inode for inode, at in bound if at in (place, wildcard)), None)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("ascii").splitlines()[1:]
+    except FileNotFoundError:  # no IPv6
+        return []
+
+
+def _entries(line: str, state: int) -> Iterator[tuple[int, Place]]:
+    _, local, _, state_hex, *rest = line.split()
+    if int(state_hex, 16) != state:
+        return
+    host, _, port = local.partition(":")
+    words = [int(host[at : at + 8], 16) for at in range(0, len(host), 8)]
+    address = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+    inode = int(rest[5])
+    if len(words) == 1:
+        yield inode, Place(socket.inet_ntop(socket.AF_INET, address), int(port, 16))
+    else:
+        for place in _places6(address, int(port, 16), only6=False):
+            yield inode, place
