@@ -13,6 +13,7 @@ says what it is; a start order, which may be long, lies in a memory file passed 
 # Names come from _socket since socket takes as long to import as all the rest together.
 from __future__ import annotations
 
+import _socket
 import ctypes
 import errno
 import fcntl
@@ -25,8 +26,6 @@ import sys
 import termios
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-
-import _socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,10 +7,10 @@ connections too; they are the way out where the kernel has no sock_diag.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 import socket
 import struct
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.network import helper
