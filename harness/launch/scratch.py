@@ -1,0 +1,246 @@
+"""The scratch copy of an author's folder: made for one play, searched, and removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Not copied: version control, and what tools make anew.  A folder with a pyvenv.cfg is a
+# virtual environment: its interpreter is a link to outside and would be lost anyway.
+# __pycache__ is copied, and with it the times of the sources: it saves compiling them.
+_SKIPPED = frozenset(
+    {".git", ".hg", ".svn", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+)
+_VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
+_CACHE = "__pycache__"
+_PLAIN_FOLDER = "program"  # the name where the author has none
+_VISITED = 20_000  # entries looked at in search of new files
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that the program made or changed; `skipped` says why its content is left out."""
+
+    path: str
+    data: bytes = b""
+    skipped: str = ""
+
+
+@dataclass
+class Scratch:
+    """Three folders of one play: the copy (under its own name), a home, and one for /tmp."""
+
+    root: Path
+    folder: Path
+    home: Path
+    temporary: Path
+    _made: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, source: Path | None, *, files: int, size: int) -> Scratch:
+        """Copy a folder, or make an empty one.
+
+        Symbolic links are kept if they point inside, and then as links; other ones, devices,
+        FIFOs and sockets are left out.
+
+        Args:
+            source: The author's folder; None for an empty one.
+            files: The most entries that it may have.
+            size: The most bytes.
+
+        Raises:
+            MachineError: it is larger, cannot be read, or there is no room for the copy.
+        """
+        name = source.resolve().name if source else ""
+        try:
+            root = Path(tempfile.mkdtemp(prefix="wirelab-"))
+            scratch = cls(
+                root, root / "copy" / (name or _PLAIN_FOLDER), root / "home", root / "tmp"
+            )
+            try:
+                for folder in (scratch.folder, scratch.home, scratch.temporary):
+                    folder.mkdir(parents=True)
+                if source:
+                    copy = _Copy(source.resolve(), scratch.folder, files, size)
+                    copy.folder(copy.source, copy.target)
+                    scratch._made = copy.made
+            except BaseException:
+                scratch.remove()
+                raise
+        except (OSError, shutil.Error) as error:
+            raise MachineError(
+                f"{source or 'a scratch folder'} cannot be copied: {error}"
+            ) from error
+        return scratch
+
+    def new(self, *, files: int, size: int) -> Iterator[Found]:
+        """What is new or has changed since the copy was made, by path.
+
+        Args:
+            files: The most files whose content is read.
+            size: The most bytes of each.
+        """
+        changed = sorted(self._changed())
+        for path, status in changed[:files]:
+            yield _collect(self.folder / path, path, status, size)
+        if len(changed) > files:
+            more = f"... and {len(changed) - files} more"
+            yield Found(more, skipped=f"only {files} files are collected")
+
+    def _changed(self) -> Iterator[tuple[str, os.stat_result]]:
+        visited = 0
+        folders = [""]
+        while folders:
+            at = folders.pop()
+            for entry in _entries(self.folder / at):
+                visited += 1
+                if visited > _VISITED:
+                    return
+                path = os.path.join(at, entry.name)  # noqa: PTH118 - "" / name is ./name
+                if entry.is_dir(follow_symlinks=False):
+                    folders += [path] if entry.name != _CACHE else []
+                elif self._made.get(path) != _identity(entry.stat(follow_symlinks=False)):
+                    yield path, entry.stat(follow_symlinks=False)
+
+    def remove(self) -> None:
+        """Remove all of it, whatever the program did to its modes.
+
+        Raises:
+            OSError: something resists.
+        """
+        remove_tree(self.root)
+
+
+class _Copy:
+    def __init__(self, source: Path, target: Path, files: int, size: int) -> None:
+        self.source = source
+        self.target = target
+        self.made: dict[str, tuple[int, ...]] = {}
+        self._files, self._most_files = 0, files
+        self._size, self._most_size = 0, size
+
+    def folder(self, source: Path, target: Path) -> None:
+        for entry in os.scandir(source):
+            self._count(entry)
+            self._copy(entry, target / entry.name)
+        shutil.copystat(source, target)
+        target.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRWXU)
+
+    def _copy(self, entry: os.DirEntry[str], target: Path) -> None:
+        if entry.is_symlink():
+            self._link(Path(entry.path), target)
+        elif entry.is_dir():
+            if entry.name not in _SKIPPED and not Path(entry.path, _VIRTUAL_ENVIRONMENT).exists():
+                target.mkdir()
+                self.folder(Path(entry.path), target)
+        elif entry.is_file():
+            shutil.copy2(entry.path, target, follow_symlinks=False)
+            self._remember(target)
+
+    def _link(self, link: Path, target: Path) -> None:
+        end = link.resolve()
+        if end.is_relative_to(self.source):
+            # Relative, and without detours: an absolute one would lead to the author's folder.
+            target.symlink_to(os.path.relpath(end, link.parent.resolve()))
+            self._remember(target)
+
+    def _remember(self, target: Path) -> None:
+        self.made[str(target.relative_to(self.target))] = _identity(target.lstat())
+
+    def _count(self, entry: os.DirEntry[str]) -> None:
+        self._files += 1
+        if self._files > self._most_files:
+            raise MachineError(
+                f"{self.source} is too large to be copied for each play: "
+                f"more than {self._most_files} files"
+            )
+        if entry.is_file(follow_symlinks=False):
+            self._size += entry.stat(follow_symlinks=False).st_size
+        if self._size > self._most_size:
+            raise MachineError(
+                f"{self.source} is too large to be copied for each play: "
+                f"more than {self._most_size >> 20} MiB"
+            )
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []  # the program has locked it, or its path is longer than a path may be
+
+
+def _collect(file: Path, path: str, status: os.stat_result, size: int) -> Found:
+    if kind := _KINDS.get(stat.S_IFMT(status.st_mode)):
+        return Found(path, skipped=kind)
+    if status.st_size > size:
+        return Found(path, skipped=f"{status.st_size} bytes, more than {size}")
+    try:
+        with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:  # noqa: PTH123 - a Path cannot be opened without following
+            return Found(path, opened.read(size))
+    except OSError as error:
+        return Found(path, skipped=error.strerror or "unreadable")
+
+
+def remove_tree(root: Path) -> None:
+    """Remove a folder and all in it: without recursion (it may be deep), following no link.
+
+    Raises:
+        OSError: something resists.
+    """
+    root.chmod(0o700)
+    at = os.open(root, _DIRECTORY)
+    path: list[str] = []
+    try:
+        while True:
+            if below := _remove_files(at):
+                os.chmod(below, 0o700, dir_fd=at)
+                at = _move(at, below)
+                path.append(below)
+            elif path:
+                at = _move(at, "..")
+                os.rmdir(path.pop(), dir_fd=at)
+            else:
+                break
+    finally:
+        os.close(at)
+    root.rmdir()
+
+
+def _remove_files(at: int) -> str | None:
+    """Remove what is no folder up to the first one that is; its name."""
+    with os.scandir(at) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                return entry.name
+            os.unlink(entry.name, dir_fd=at)
+    return None
+
+
+def _move(at: int, name: str) -> int:
+    there = os.open(name, _DIRECTORY, dir_fd=at)
+    os.close(at)
+    return there
