@@ -173,9 +173,7 @@ class _Actors:
             return None
         if self._shape.says("to"):
             return self._dialled()
-        candidates = {
-            e.name: e for e in self._role.endpoints.values() if e.direction == "dials"
-        }
+        candidates = {e.name: e for e in self._role.endpoints.values() if e.direction == "dials"}
         if self._shape.says("as_"):
             return self._named(candidates)
         if self._name in candidates and self._fits(candidates[self._name]):
@@ -270,7 +268,10 @@ def parse_address(text: str, *, default_host: str | None) -> str:
         host = default_host
     elif ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError(f"`{text}` is ambiguous; write [{text}]:PORT with brackets")
-    elif not (_is_hole(host) or _HOST.fullmatch(host.removeprefix("[").removesuffix("]").replace(":", "."))):
+    elif not (
+        _is_hole(host)
+        or _HOST.fullmatch(host.removeprefix("[").removesuffix("]").replace(":", "."))
+    ):
         raise ValueError(f"`{host}` is no host; write host:port{_or_port(default_host)}")
     if not (_is_hole(port) or _is_port(port)):
         raise ValueError(f"`{port}` is no port; ports are 1 to 65535")

@@ -146,9 +146,7 @@ class _Reader:
 
     # -- actors ---------------------------------------------------------------------
 
-    def _heard(
-        self, name: str, count: int, unit: Any, path: Path, level: Level
-    ) -> HeardDemand:
+    def _heard(self, name: str, count: int, unit: Any, path: Path, level: Level) -> HeardDemand:
         actor = self._cast.get(name)
         units = _UNITS.get(actor.kind, ()) if actor else ()
         if actor is None:

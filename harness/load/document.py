@@ -280,7 +280,8 @@ class _Reader:
     def _key(self, node: yaml.Node, path: Path) -> Any:
         if not isinstance(node, yaml.ScalarNode):
             _refuse(
-                self._document, _place(node),
+                self._document,
+                _place(node),
                 "a list or mapping cannot be a key; text with `{` or `[` must stand in quotes",
             )
         key = resolve_plain(node.value) if node.tag == _PLAIN else node.value
@@ -292,7 +293,9 @@ class _Reader:
         merged: dict[Any, Any] = {}
         for source in reversed(sources):
             if not isinstance(source, yaml.MappingNode):
-                self._document.complain_at(_place(node), "`<<` takes an alias of a mapping: `<<: *base`")
+                self._document.complain_at(
+                    _place(node), "`<<` takes an alias of a mapping: `<<: *base`"
+                )
                 return {}
             merged |= self._collection(source, path)
         return merged

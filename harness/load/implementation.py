@@ -48,7 +48,9 @@ def load_implementation(path: Path, roles: Mapping[str, Role]) -> Implementation
 
 def _no_file(path: Path) -> str:
     if path.is_dir():
-        return f"there is no {FILE_NAME} in this folder; write one that says how to start the programs"
+        return (
+            f"there is no {FILE_NAME} in this folder; write one that says how to start the programs"
+        )
     return "there is no such implementation file or folder"
 
 
@@ -142,7 +144,9 @@ class _Reader:
             role = self._role("lacks", name)
             for index, feature in enumerate(features if role else []):
                 if role and feature not in role.features:
-                    message = f"`{feature}` is no feature of a {name}{suggest(feature, role.features)}"
+                    message = (
+                        f"`{feature}` is no feature of a {name}{suggest(feature, role.features)}"
+                    )
                     self._document.complain(("lacks", name, index), message)
         return {name: tuple(features) for name, features in lists.items()}
 

@@ -87,8 +87,10 @@ def _check_names(document: Document, role: str, shape: RoleShape) -> None:
     names |= {("roles", role, "features", name) for name in shape.features}
     for path in sorted(names):
         if not _NAME.fullmatch(path[-1]):
-            document.complain(path, f"`{path[-1]}` is no name; names are a-z, 0-9 and `-`", key=True)
-        elif path[-1] in _RESERVED:
+            document.complain(
+                path, f"`{path[-1]}` is no name; names are a-z, 0-9 and `-`", key=True
+            )
+        elif path[-1] in _RESERVED and "features" not in path:
             message = f"`{path[-1]}` has a meaning of its own; choose another name"
             document.complain(path, message, key=True)
     for name in shape.parameters.keys() & shape.endpoints.keys():

@@ -140,8 +140,12 @@ class _Maker:
     def _complain_nothing_to_fail(self) -> None:
         if self._document.data.get("exchange") and not self._exchange.items:
             return  # its lines are wrong, and that has been said
-        message = "this could not fail: nothing is heard (`<`), expected (`! expect`) or in `expect`"
-        key = next((k for k in ("expect", "exchange", "title") if k in self._document.data), "title")
+        message = (
+            "this could not fail: nothing is heard (`<`), expected (`! expect`) or in `expect`"
+        )
+        key = next(
+            (k for k in ("expect", "exchange", "title") if k in self._document.data), "title"
+        )
         self._complain((key,), message, key=True)
 
     # -- words ------------------------------------------------------------------------

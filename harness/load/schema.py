@@ -129,8 +129,7 @@ class PageShape(Shape):
 
 
 Page = Annotated[
-    Annotated[Text, Tag("<text>")]
-    | Annotated[PageShape, Tag("<mapping>")],
+    Annotated[Text, Tag("<text>")] | Annotated[PageShape, Tag("<mapping>")],
     Discriminator(_form),
 ]
 
@@ -169,8 +168,7 @@ class NumberItemShape(Shape):
 
 
 Item = Annotated[
-    Annotated[Text, Tag("<text>")]
-    | Annotated[NumberItemShape, Tag("<mapping>")],
+    Annotated[Text, Tag("<text>")] | Annotated[NumberItemShape, Tag("<mapping>")],
     Discriminator(_form),
 ]
 Has = Annotated[

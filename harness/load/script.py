@@ -37,7 +37,9 @@ def read_exchange(document: Document) -> Exchange:
         return Exchange()
     style = document.styles[_PATH]
     if style != "|":
-        document.complain(_PATH, "an exchange is a block of lines; write `exchange: |`, and it below")
+        document.complain(
+            _PATH, "an exchange is a block of lines; write `exchange: |`, and it below"
+        )
         return Exchange()
     first_line = document.values[_PATH].line + 1
     margin = _margin(document, first_line)
@@ -132,7 +134,9 @@ class _Checker:
         if entry.act and entry.act.name in _ACTS_NOT_YET:
             self._complain(entry, f"`{entry.act.name}` is not played by this version yet")
         if entry.connection is not None:
-            self._complain(entry, "the program has no connections of its own here; write `program!`")
+            self._complain(
+                entry, "the program has no connections of its own here; write `program!`"
+            )
 
     def _check_actor(self, entry: Entry, actor: Actor) -> None:
         if actor.kind in _NOBODY:
@@ -140,7 +144,9 @@ class _Checker:
             self._complain(entry, message)
             return
         if entry.connection is not None and actor.transport != "tcp":
-            self._complain(entry, f"`{actor.name}` is {actor.kind} and has no connections to number")
+            self._complain(
+                entry, f"`{actor.name}` is {actor.kind} and has no connections to number"
+            )
         if entry.act:
             self._check_act(entry, entry.act.name, actor)
         if entry.body and actor.kind not in _WITH_BODY:

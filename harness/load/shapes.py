@@ -38,7 +38,9 @@ _INSTEAD_OF = {
 def shape_of(document: Document, kind: type[_S]) -> _S | None:
     """The document's data as a shape; None if it does not fit, and the document says why."""
     if not isinstance(document.data, dict):
-        document.complain((), f"the file must be a mapping of `key: value`, not {shown(document.data)}")
+        document.complain(
+            (), f"the file must be a mapping of `key: value`, not {shown(document.data)}"
+        )
         return None
     try:
         return kind.model_validate(document.data)
@@ -61,7 +63,9 @@ def _tell(
         if not _misspelt(str(path[-1]), detail["loc"][:-1], errors):
             document.complain(path[:-1], f"`{path[-1]}` is missing{_example(path)}", key=True)
     elif detail["loc"][-1:] == ("[key]",):
-        document.complain(path, f"the key of {_subject(document, path[:-1])} {_predicate(detail)}", key=True)
+        document.complain(
+            path, f"the key of {_subject(document, path[:-1])} {_predicate(detail)}", key=True
+        )
     else:
         document.complain(path, f"{_subject(document, path)} {_predicate(detail)}")
 
@@ -144,8 +148,6 @@ def _step(kind: Any, step: int | str) -> Any:
                 return field.annotation
         return None
     return get_args(kind)[-1] if get_args(kind) else None  # an item of a list, a value of a dict
-
-
 
 
 def _tags(kind: Any) -> Iterator[Tag]:

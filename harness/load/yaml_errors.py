@@ -72,10 +72,16 @@ _MESSAGES = (
     ("flow node", False, "a bracket or brace before this place is not closed"),
     ("expected node content", False, "a value cannot begin with `{char}`; put it in quotes"),
     ("quoted scalar.*end of stream", True, "this quote is never closed"),
-    ("unknown escape|hexdecimal|hexadecimal", False,
-     "this backslash is YAML's own inside double quotes; write single quotes"),
-    ("block scalar.*(comment or line break|indentation indicator)", False,
-     "nothing may follow `|` in its line; the text begins in the next one"),
+    (
+        "unknown escape|hexdecimal|hexadecimal",
+        False,
+        "this backslash is YAML's own inside double quotes; write single quotes",
+    ),
+    (
+        "block scalar.*(comment or line break|indentation indicator)",
+        False,
+        "nothing may follow `|` in its line; the text begins in the next one",
+    ),
     (
         "single document",
         False,
@@ -87,11 +93,16 @@ _MESSAGES = (
         False,
         "this fits nothing above it: look at the indentation and at the quotes of the line",
     ),
-    ("expected '-' indicator", False,
-     "the lines above are items of a list; this one begins with no `- `"),
-    ("sequence entries are not allowed", False,
-     "a list cannot begin here; write its items in lines of their own, or as [a, b]"),
-    ("mapping keys are not allowed", False,
-     "a value cannot begin with `{char}`; put it in quotes"),
+    (
+        "expected '-' indicator",
+        False,
+        "the lines above are items of a list; this one begins with no `- `",
+    ),
+    (
+        "sequence entries are not allowed",
+        False,
+        "a list cannot begin here; write its items in lines of their own, or as [a, b]",
+    ),
+    ("mapping keys are not allowed", False, "a value cannot begin with `{char}`; put it in quotes"),
     ("could not find expected ':'", True, "`{line}` is neither `key: value` nor `- item`"),
 )

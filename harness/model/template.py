@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
 import re
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Template:
     def of(cls, *parts: Part) -> Template:
         """Merge neighbouring literals and drop empty ones.
 
-        Literals are merged as bytes: three `\\xNN` of one UTF-8 character are that character.
+        Literals are merged as bytes: the escaped octets of one UTF-8 character are that character.
         """
         merged: list[Part] = []
         for part in parts:

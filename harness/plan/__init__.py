@@ -1,0 +1,87 @@
+"""Scenario and implementation into plans: cases expanded, roles bound, skips explained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.model.needs import FILTERED_PORT, NEEDS, PRIVATE_ADDRESSES
+from harness.model.plan import Plan
+from harness.model.scenario import ActorKind
+from harness.model.template import substitute
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from harness.model.program import Implementation, Program, Role, Value
+    from harness.model.scenario import Case, Scenario
+
+__all__ = ["make_plans"]
+
+
+def make_plans(
+    scenario: Scenario,
+    role: Role,
+    implementation: Implementation,
+    offers: Collection[str],
+    *,
+    rung: str = "loopback",
+) -> list[Plan]:
+    """One plan for each case of the scenario, or one; those that cannot be played say why.
+
+    `offers` is what the network has of `harness.model.needs`; `rung` is its name in
+    words to the user.  A plan's scenario keeps its own case only.
+    """
+    program = implementation.programs.get(role.name)
+    skipped = _why_skipped(scenario, role, implementation, offers, rung)
+    whole = Plan(
+        scenario=scenario,
+        role=role,
+        program=program,
+        folder=implementation.folder,
+        skipped=skipped,
+    )
+    plans = [_of_case(whole, case) for case in scenario.cases] or [whole]
+    return [replace(plan, values=_values(plan.scenario, role)) for plan in plans]
+
+
+def _of_case(plan: Plan, case: Case) -> Plan:
+    """The same plan with the values of one case filled in, wherever the scenario names them."""
+    filled = substitute(replace(plan.scenario, cases=()), case.values)
+    return replace(plan, scenario=replace(filled, cases=(case,)), case=case.name)
+
+
+def _values(scenario: Scenario, role: Role) -> dict[str, Value]:
+    defaults = {name: parameter.default for name, parameter in role.parameters.items()}
+    return {**defaults, **scenario.program}
+
+
+def _why_skipped(
+    scenario: Scenario,
+    role: Role,
+    implementation: Implementation,
+    offers: Collection[str],
+    rung: str,
+) -> str | None:
+    program = implementation.programs.get(role.name)
+    if program is None:
+        return f"{implementation.name} has no program for the role {role.name}"
+    lacking = set(scenario.uses) & set(implementation.lacks.get(role.name, ()))
+    if lacking:
+        names = ", ".join(sorted(lacking))
+        return f"{implementation.name}'s {role.name} does not offer: {names}"
+    missing = [need for need in _needs(scenario, program) if need not in offers]
+    if missing:
+        words = " and no ".join(NEEDS.get(need, need) for need in missing)
+        return f"this network ({rung}) has no {words}"
+    return None
+
+
+def _needs(scenario: Scenario, program: Program) -> Iterator[str]:
+    """What the scenario asks for itself, and what follows from its cast and its program."""
+    implied = []
+    if any(actor.kind is ActorKind.FILTERED for actor in scenario.cast.values()):
+        implied.append(FILTERED_PORT)
+    if program.addresses:  # they are true only where the harness owns every address
+        implied.append(PRIVATE_ADDRESSES)
+    yield from dict.fromkeys([*scenario.needs, *implied])
