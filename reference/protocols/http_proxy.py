@@ -18,6 +18,8 @@ import contextlib
 import html
 import re
 import secrets
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -254,15 +256,20 @@ class _Peer:
         async with asyncio.timeout(self._write_timeout):
             await self.writer.drain()
 
-    def abort(self) -> None:
-        """Close at once; the peer sees a reset, not an orderly end, if data was under way."""
+    def reset(self) -> None:
+        """Close so that the peer sees a reset: an orderly end would pass for the end of a body."""
+        with contextlib.suppress(OSError):  # it may be gone already
+            sock = self.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     async def close(self) -> None:
+        """Close in order; what the peer has not taken within a second is dropped."""
         self.writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(1):
                 await self.writer.wait_closed()
+        self.writer.transport.abort()
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -327,7 +334,7 @@ class Proxy:
             await connection.run()
         except asyncio.CancelledError:
             # Only `stop` cancels; asyncio would print what is passed on to it.
-            connection.client.abort()
+            connection.client.reset()
         finally:
             del self._connections[task]
 
@@ -351,7 +358,7 @@ class _Connection:
             await self._linger()
         except (OSError, _BrokenError, h11.ProtocolError):
             # The client is gone or too slow, or must see that its response is not whole.
-            self.client.abort()
+            self.client.reset()
         finally:
             await self.client.close()
 
@@ -473,7 +480,6 @@ class _Connection:
             await self._send_head(origin, request)
             await self._exchange(origin, head)
         finally:
-            origin.abort()
             await origin.close()
 
     async def _send_head(self, origin: _Peer, request: h11.Request) -> None:
@@ -577,7 +583,6 @@ class _Connection:
             await origin.write(self.client.http.trailing_data[0])
             await self._pump_both(origin)
         finally:
-            origin.abort()
             await origin.close()
 
     async def _pump_both(self, origin: _Peer) -> None:
