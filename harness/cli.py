@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from harness import __version__
-from harness.errors import AuthorError, WirelabError
+from harness.errors import AuthorError, UsageError, WirelabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from harness.model.plan import Plan
     from harness.model.verdict import Verdict
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except click.UsageError as error:
         error.show()
         status = WRONG_INPUT
-    except AuthorError as error:
+    except (AuthorError, UsageError) as error:
         click.echo(str(error), err=True)
         status = WRONG_INPUT
     except WirelabError as error:
@@ -95,7 +94,7 @@ _PATHS = click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("-q", "--quiet", is_flag=True, help="Tell failures and the summary only.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell remarks on scenarios that passed, too.")
 @click.pass_obj
-def run(obj: dict[str, Any], paths: tuple[str, ...], **options: Any) -> int:
+def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
     """Play scenarios (default: scenarios/) against an implementation.
 
     With `-- COMMAND...` they are played against that command line, in which {host}, {port}
@@ -256,11 +255,9 @@ def check(paths: tuple[str, ...]) -> int:
 
     Every problem is told as file:line:column: message.
     """
-    from pathlib import Path  # noqa: PLC0415
+    from harness import pipeline  # noqa: PLC0415
 
-    from harness.load import check_files  # noqa: PLC0415
-
-    number, problems = check_files([Path(path) for path in paths or ("scenarios",)])
+    number, problems = pipeline.check(paths or (pipeline.DEFAULT_SCENARIOS,))
     for problem in problems:
         click.echo(str(problem))
     files = f"{number} file{'' if number == 1 else 's'}"
@@ -298,7 +295,7 @@ def roles(names: tuple[str, ...]) -> int:
     """List the roles, with their endpoints, parameters and features."""
     from harness.load import load_roles  # noqa: PLC0415
 
-    known = load_roles(())
+    known = load_roles()
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"there is no role {', '.join(unknown)}")
     for name in names or known:

@@ -39,6 +39,10 @@ class AuthorError(WirelabError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class UsageError(WirelabError):
+    """What was asked for on the command line does not go together."""
+
+
 class MachineError(WirelabError):
     """This machine cannot do what was asked: a rung is missing, a resource is used up."""
 

@@ -6,8 +6,8 @@ played.  Directions are the actor's: it hears the program and speaks to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.model.scenario import ActorKind, LineEnd
@@ -110,7 +110,7 @@ class SmtpServerFraming:
         if said:
             *lines, self._said = (self._said + data).split(b"\r\n")
             for line in lines:
-                yield Message(True, line + b"\r\n", (decode(line),))  # noqa: FBT003 - it is the name of the field
+                yield Message(True, line + b"\r\n", (decode(line),))
                 self._content = self._content or line.startswith(b"354")
         self._heard += b"" if said else data
         yield from self._cut()
@@ -123,9 +123,9 @@ class SmtpServerFraming:
             data, self._heard = self._heard[:end], self._heard[end:]
             if self._content:
                 self._content = False
-                yield Message(False, data, (f"({len(data)} octets of mail)",), listed=False)  # noqa: FBT003
+                yield Message(False, data, (f"({len(data)} octets of mail)",), listed=False)
             else:
-                yield Message(False, data, (canonical_command(decode(data)),))  # noqa: FBT003
+                yield Message(False, data, (canonical_command(decode(data)),))
 
     def _end(self) -> int | None:
         if self._content:
@@ -141,7 +141,7 @@ class SmtpServerFraming:
 def canonical_command(line: str) -> str:
     """One spelling for all that RFC 5321 2.4 and 4.1.1 allow: verbs in capitals.
 
-    >>> canonical_command("mail from: <a@b> \\r\\n")
+    >>> canonical_command("mail from: <a@b>")
     'MAIL FROM:<a@b>'
     """
     found = _VERB.match(line.rstrip("\r\n "))
@@ -178,16 +178,14 @@ class HttpFraming:
         yield from self._read(data, said=said, responses=said is not self._hears_responses)
 
     def _read(self, data: bytes, *, said: bool, responses: bool) -> Iterator[Message]:
-        reader, writer = (
-            (self._client, self._server) if responses else (self._server, self._client)
-        )
+        reader, writer = (self._client, self._server) if responses else (self._server, self._client)
         try:
             reader.receive_data(data)
-            while (event := reader.next_event()) not in (
-                self._h11.NEED_DATA,
-                self._h11.PAUSED,
-            ):
-                if isinstance(event, self._h11.ConnectionClosed):
+            while True:
+                event = reader.next_event()
+                if not isinstance(event, self._h11.Event) or isinstance(
+                    event, self._h11.ConnectionClosed
+                ):
                     return
                 writer.send(event)
                 yield from self._assemble(event, said=said)

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
-import re
 from typing import TYPE_CHECKING
 
 from harness.model.template import Anything, Binding, Literal, Parameter, Template
@@ -24,12 +24,16 @@ class Match:
     bindings: Mapping[str, str]
 
 
-def match_whole(pattern: Template, text: str, bound: Mapping[str, str] | None = None) -> Match | None:
+def match_whole(
+    pattern: Template, text: str, bound: Mapping[str, str] | None = None
+) -> Match | None:
     """Match all of the text; `bound` holds the values of `{name}` so far."""
     return _match(pattern, text, bound or {}, whole=True)
 
 
-def match_start(pattern: Template, text: str, bound: Mapping[str, str] | None = None) -> Match | None:
+def match_start(
+    pattern: Template, text: str, bound: Mapping[str, str] | None = None
+) -> Match | None:
     """Match the shortest beginning of the text."""
     return _match(pattern, text, bound or {}, whole=False)
 

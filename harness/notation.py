@@ -13,8 +13,8 @@ read can be written and read again to the same entries (see docs/notation.md):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.model.exchange import (
@@ -331,12 +331,12 @@ class _Reader:
             if line.text:
                 yield from blank
                 blank = []
-                yield _Line(line.number, line.indent, self._raw_text(line))
+                yield _Line(line.number, line.indent, self._raw_text())
             else:
                 blank.append(_Line(line.number, line.indent, ""))
             self._at += 1
 
-    def _raw_text(self, line: _Line) -> str:
+    def _raw_text(self) -> str:
         return self._raw[self._at].rstrip(" \t")
 
 
@@ -360,9 +360,7 @@ def _parse_entry(line: _Line, body: list[_Line]) -> Entry:
         offset = head.start("rest") + 1
         raise NotationError(error.message, line=0, column=offset + error.column) from None
     if body and arrow is Arrow.ACTS:
-        raise NotationError(
-            "an act has no body", line=body[0].number, column=body[0].indent + 1
-        )
+        raise NotationError("an act has no body", line=body[0].number, column=body[0].indent + 1)
     return Entry(
         actor=actor,
         arrow=arrow,

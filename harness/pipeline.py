@@ -7,17 +7,17 @@ have them played, and show the verdicts.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 import json
 import os
-from pathlib import Path
 import random
 import shlex
 import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import AuthorError, WirelabError
+from harness.errors import AuthorError, Problem, UsageError, WirelabError
 from harness.judge import judge, satisfied
 from harness.load import (
     command_implementation,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIOS = "scenarios"
 DEFAULT_IMPLEMENTATION = "reference"
+IMPLEMENTATION_FILE = "wirelab.yaml"
 #: Scenarios mostly wait, so several share a core.
 _PLAYS_PER_CORE = 4
 
@@ -111,12 +112,38 @@ def load(paths: Iterable[str]) -> tuple[list[Scenario], dict[str, Role]]:
     Raises:
         AuthorError: with every problem of every file.
     """
-    files = find_scenarios([Path(path) for path in paths])
-    roles = load_roles(files)
+    places = [Path(path) for path in paths]
+    files = find_scenarios(places)
+    roles = load_roles(_folder_with_roles(places))
     scenarios, problems = load_scenarios(files, roles)
     if problems:
         raise AuthorError(problems)
     return scenarios, roles
+
+
+def _folder_with_roles(places: Iterable[Path]) -> Path | None:
+    """The folder of scenarios that adds roles of its own (`roles.yaml`)."""
+    near = (folder for place in places for folder in (place, *place.absolute().parents[:2]))
+    return next((folder for folder in near if (folder / "roles.yaml").is_file()), None)
+
+
+def check(paths: Iterable[str]) -> tuple[int, list[Problem]]:
+    """How many scenario and implementation files there are, and every problem in them."""
+    places = [Path(path) for path in paths]
+    programs = [place for place in places if _is_implementation(place)]
+    files = find_scenarios([place for place in places if place not in programs])
+    roles = load_roles(_folder_with_roles(places))
+    _, problems = load_scenarios(files, roles)
+    for path in programs:
+        try:
+            load_implementation(path, roles)
+        except AuthorError as error:
+            problems += error.problems
+    return len(files) + len(programs), problems
+
+
+def _is_implementation(place: Path) -> bool:
+    return place.name == IMPLEMENTATION_FILE or (place / IMPLEMENTATION_FILE).is_file()
 
 
 def _chosen(scenario: Scenario, request: Request) -> bool:
@@ -130,8 +157,11 @@ def _implementation(
 ) -> Implementation:
     if not request.command:
         return load_implementation(Path(request.implementation), roles)
-    played = dict.fromkeys(scenario.role for scenario in scenarios)
-    return command_implementation([roles[name] for name in played], request.command)
+    played = sorted({scenario.role for scenario in scenarios})
+    if len(played) > 1:
+        raise UsageError(f"one command line cannot play {', '.join(played)}; choose one by --role")
+    role = roles[played[0]] if played else next(iter(roles.values()))
+    return command_implementation(role, request.command, folder=Path.cwd())
 
 
 def _keyword_filter(expression: str) -> Callable[[Plan], bool]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
 import re
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from harness.judge.mail import unmet_mailbox
@@ -105,9 +105,7 @@ def _unmet_files(demand: TextDemand, scenario: Scenario, record: Record) -> Iter
         yield from unmet_in[0]
 
 
-def _unmet_text(
-    demand: TextDemand, scenario: Scenario, name: str, text: str
-) -> Iterator[Finding]:
+def _unmet_text(demand: TextDemand, scenario: Scenario, name: str, text: str) -> Iterator[Finding]:
     lines = [line.rstrip("\r") for line in text.split("\n")]
     if isinstance(demand.check, Number):
         fault = _number_fault(demand.check, lines, name)
@@ -159,7 +157,7 @@ def _order_fault(check: InOrder, lines: list[str], name: str) -> Fault | None:
 
 def _number_fault(check: Number, lines: list[str], name: str) -> Fault | None:
     told = _told(check, lines)
-    if any(value in check.values for value in told):
+    if told and all(value in check.values for value in told):
         return None
     wanted = one_of(check.values)
     if not told:

@@ -82,7 +82,7 @@ class _Mail:
 
     def __init__(self, event: Event) -> None:
         self.at = event.at
-        self._message: EmailMessage = message_from_bytes(event.data, policy=policy)  # type: ignore[assignment]
+        self._message: EmailMessage = message_from_bytes(event.data, policy=policy)
 
     @property
     def subject(self) -> str:
@@ -136,7 +136,9 @@ class _Mail:
         for part in self._message.walk():
             if part.get_content_type() == "message/delivery-status":
                 blocks = part.get_payload()
-                return [block for block in blocks if block["Final-Recipient"]]  # type: ignore[union-attr,misc,return-value]
+                if not isinstance(blocks, list):
+                    return []
+                return [b for b in blocks if isinstance(b, Message) and b["Final-Recipient"]]
         return None
 
 

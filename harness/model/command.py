@@ -66,7 +66,8 @@ def own_endpoint(role: Role) -> str | None:
 def command_line(plan: Plan, addresses: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of a plan's program, with nothing left open.
 
-    `addresses` holds `<name>.host` and `<name>.port` of every actor and endpoint.  A list
+    `addresses` holds `<name>.host` and `<name>.port` of every actor, and of the endpoint
+    where the program is to listen.  A list
     that is a whole argument (`"{to}"`) becomes several arguments; within a text its items
     are joined by commas.
     """
@@ -84,6 +85,11 @@ def _values(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Value]:
         f"{name}.{part}": text for name in plan.role.endpoints for part, text in NOBODY.items()
     }
     places: dict[str, Value] = {**nobody, **addresses}
+    for actor in reversed([*plan.scenario.cast.values()]):  # of several, the first one counts
+        if actor.plays and f"{actor.name}.port" in addresses:
+            places |= {
+                f"{actor.plays}.{part}": addresses[f"{actor.name}.{part}"] for part in NOBODY
+            }
     if own:
         places |= {part: places[f"{own}.{part}"] for part in ("host", "port")}
     parameters = substitute(dict(plan.values or {}), addresses)

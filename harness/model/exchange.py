@@ -62,7 +62,7 @@ class Entry:
 
     actor: str
     arrow: Arrow
-    text: Template = Template()
+    text: Template = field(default_factory=Template)
     reason: str = ""
     body: tuple[BodyLine, ...] = ()
     connection: int | None = None

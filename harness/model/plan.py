@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from harness.model.program import Program, Role, Value
     from harness.model.scenario import Scenario
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, urlsplit
@@ -16,6 +15,7 @@ from harness.peers.peer import Files, PeerError, spoken
 from harness.peers.tcp import Connection, ScriptedPeer, StreamPeer, Witness
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Mapping
 
     from harness.model.exchange import BodyLine, Entry

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.model.record import What
 from harness.model.template import Anything, Binding, Literal, Template, encode
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Mapping
 
     from harness.model.exchange import Entry
@@ -65,10 +65,12 @@ class Peer(ABC):
         """
 
     def leave(self, connection: int) -> None:
-        """Close one connection."""
+        """Close one connection; an actor without connections has none to close."""
+        return
 
     def program_listens(self, place: Place) -> None:
         """Where the program can be dialled, for actors that dial it."""
+        return
 
     @abstractmethod
     async def close(self) -> None:

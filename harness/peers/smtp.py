@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 import logging
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -46,7 +46,7 @@ class SmtpPeer(StreamPeer):
         raise PeerError(f"`{name}` is not played by an smtp actor, which acts by itself")
 
 
-class _Session(SMTP):  # type: ignore[misc]  # aiosmtpd is not typed
+class _Session(SMTP):
     """aiosmtpd's protocol, recording what it hears and says."""
 
     def __init__(self, actor: Actor, witness: Witness, recorder: Recorder, host: str) -> None:

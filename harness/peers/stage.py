@@ -56,7 +56,9 @@ def make_peer(
 class TerminalPeer(Peer):
     """The person at the program's terminal: types lines; what is printed is recorded anyway."""
 
-    def __init__(self, actor: Actor, recorder: Recorder, type_keys: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, actor: Actor, recorder: Recorder, type_keys: Callable[[bytes], None]
+    ) -> None:
         super().__init__(actor, recorder)
         self._type = type_keys
 

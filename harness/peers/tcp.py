@@ -15,8 +15,8 @@ from harness.model.template import Template
 from harness.peers.peer import HEARD_LIMIT, Peer, PeerError, spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     import ssl
+    from collections.abc import Callable, Mapping
 
     from harness.model.scenario import Actor
     from harness.network import Network, Place
@@ -242,7 +242,7 @@ class ScriptedPeer(StreamPeer):
     def new_protocol(self, witness: Witness) -> Connection:
         connection = Connection(witness)
         self._connections[witness.number] = connection
-        asyncio.get_running_loop().create_task(self._announce())  # noqa: RUF006 - awaits a lock only
+        asyncio.get_running_loop().create_task(self._announce())
         return connection
 
     async def _announce(self) -> None:

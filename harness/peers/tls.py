@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 import ipaddress
-from pathlib import Path
 import tempfile
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Authority:
         import trustme  # noqa: PLC0415 - 55 ms that most runs need not pay
 
         return trustme.CA(
-            organization_name="Wirelab", key_type=trustme.KeyType.ECDSA  # RSA costs 30 ms a key
+            organization_name="Wirelab",
+            key_type=trustme.KeyType.ECDSA,  # RSA costs 30 ms a key
         )
 
     @cached_property

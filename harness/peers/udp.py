@@ -11,13 +11,13 @@ from harness.peers.peer import Peer, PeerError, spoken
 from harness.peers.tcp import shown_address, split_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from harness.model.scenario import Actor
     from harness.network import Network
     from harness.record import Recorder
 
-_ANSWERS = {"echo": bytes, "upper": bytes.upper}
+_ANSWERS: dict[str, Callable[[bytes], bytes]] = {"echo": bytes, "upper": bytes.upper}
 
 
 class UdpPeer(Peer, asyncio.DatagramProtocol):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-import signal
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.follow import Follower, Line, State
 from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
+from harness.model.fixtures import fixture_folders
 from harness.model.record import PROGRAM, Event, Record, What
 from harness.model.scenario import Tls
 from harness.model.template import substitute
@@ -23,7 +23,8 @@ from harness.record import Recorder
 if TYPE_CHECKING:
     from harness.model.exchange import Act
     from harness.model.plan import Plan
-    from harness.network import Network, Place
+    from harness.model.program import Endpoint
+    from harness.network import Network, Place, Transport
 
 #: Seconds that a program gets to listen after its start, and to end after SIGTERM.
 _READY_SECONDS = 10.0
@@ -80,7 +81,7 @@ class _Play:
         self._open_connections = 0
         self._performing: dict[int, asyncio.Task[None]] = {}
         self._timers = 0  # performers that wait for time to pass
-        self._closed = 0
+        self._closed: set[tuple[str, int]] = set()
         self._recorder.listen(self._note)
 
     async def run(self) -> Record:
@@ -104,7 +105,7 @@ class _Play:
     # -- before the curtain -----------------------------------------------------------
 
     async def _set_up(self) -> None:
-        files = Files(_folders(Path(self._plan.scenario.file)))
+        files = Files(fixture_folders(self._plan.scenario.file))
         for actor in self._plan.scenario.cast.values():
             self._peers[actor.name] = peer = make_peer(
                 actor,
@@ -116,8 +117,7 @@ class _Play:
             )
             await peer.open()
         if endpoint := self._plan.role.listens:
-            transport = "udp" if endpoint.protocol == "udp" else "tcp"
-            self._place = self._network.reserve(transport)
+            self._place = self._network.reserve(_transport(endpoint))
             host, port = self._place
             self._recorder.note(What.STANDS, endpoint.name, host=host, port=port)
         exchange = substitute(self._plan.scenario.exchange, self._recorder.record.addresses)
@@ -133,9 +133,7 @@ class _Play:
         argv, env = command_line(self._plan, self._recorder.record.addresses)
         if any(actor.tls is not Tls.NONE for actor in self._plan.scenario.cast.values()):
             env["SSL_CERT_FILE"] = str(self._stage.authority.bundle)
-        self._program = await start(
-            self._network, argv, self._plan.folder, env, self._recorder
-        )
+        self._program = await start(self._network, argv, self._plan.folder, env, self._recorder)
         if self._program.broken:
             return False
         if self._place is None:
@@ -145,8 +143,8 @@ class _Play:
 
     async def _wait_until_ready(self, place: Place) -> bool:
         assert self._program is not None  # noqa: S101 - called behind its start
-        endpoint = self._plan.role.listens
-        transport = "udp" if endpoint and endpoint.protocol == "udp" else "tcp"
+        assert self._plan.role.listens is not None  # noqa: S101 - it has a place
+        transport = _transport(self._plan.role.listens)
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
         ready = await self._program.ready(place, transport, deadline)
         self._recorder.curtain()
@@ -231,9 +229,9 @@ class _Play:
 
     def _close_what_mismatched(self, follower: Follower) -> None:
         """A connection whose exchange is lost is closed, so that the program can go on."""
-        for actor, connection in follower.closings[self._closed :]:
-            self._peers[actor].leave(connection)
-        self._closed = len(follower.closings)
+        for lost in set(follower.closings) - self._closed:
+            self._peers[lost[0]].leave(lost[1])
+            self._closed.add(lost)
 
     async def _over(self, follower: Follower) -> bool:
         ended = self._program is None or self._program.exit is not None
@@ -300,7 +298,5 @@ class _Play:
                 raise HarnessError(f"{type(result).__name__}: {result}") from result
 
 
-def _folders(scenario: Path) -> tuple[Path, ...]:
-    """Where files that a scenario names may be: beside it, or in `fixtures/` above it."""
-    above = (parent / "fixtures" for parent in scenario.absolute().parents)
-    return (scenario.absolute().parent, *(folder for folder in above if folder.is_dir()))
+def _transport(endpoint: Endpoint) -> Transport:
+    return "udp" if endpoint.protocol == "udp" else "tcp"

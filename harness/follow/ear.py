@@ -1,0 +1,379 @@
+"""What one connection hears, held against its entries in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.follow.lines import EXPECTED_ENDS, Line, State, Utterance
+from harness.framing import Message, framing_for
+from harness.match import Match, match_start, match_whole, may_yet_match
+from harness.model.exchange import Arrow, GroupKind
+from harness.model.scenario import ActorKind
+from harness.model.template import Literal, Template, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.model.exchange import Entry
+    from harness.model.scenario import Actor
+
+#: Actor and number of a connection; None stands for any connection of a lenient actor.
+Key = tuple[str, int | None]
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """The lines of one connection that stand at one place: one line, or those of a group."""
+
+    kind: GroupKind | None = None
+    after_skip: bool = False
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> list[Line]:
+        return [line for line in self.lines if line.waiting]
+
+    @property
+    def awaited(self) -> bool:
+        return any(line.awaited for line in self.lines)
+
+    def pass_over(self) -> None:
+        if self.kind is not GroupKind.NEVER:
+            for line in self.waiting:
+                line.state = State.PASSED_OVER
+
+
+Candidate = tuple[Step, Line]
+
+
+def make_ear(key: Key, actor: Actor, bound: dict[str, str]) -> Ear:
+    """The ear for a connection of this actor; `bound` is shared by all ears of a play."""
+    if actor.kind is ActorKind.TERMINAL:
+        return ScreenEar(key, actor, bound)
+    return (MessageEar if framing_for(actor) else StreamEar)(key, actor, bound)
+
+
+class Ear(ABC):
+    """Takes what was heard, as far as its entries allow, and settles them."""
+
+    def __init__(self, key: Key, actor: Actor, bound: dict[str, str]) -> None:
+        self.key = key
+        self.steps: list[Step] = []
+        self.ended: Utterance | None = None
+        self.deaf = False  # the exchange of this connection is lost
+        self._actor = actor
+        self._bound = bound
+        self._pointer = 0
+
+    @abstractmethod
+    def hear(self, utterance: Utterance) -> None:
+        """Keep what was heard until an entry takes it."""
+
+    @abstractmethod
+    def _listen(self) -> None:
+        """Hold what was heard against the entries that may come next."""
+
+    @abstractmethod
+    def unheard(self) -> Utterance | None:
+        """The first thing heard that no entry has taken."""
+
+    def instead(self) -> Utterance | None:
+        """What came in place of an entry that never did, when the play is over."""
+        return self.unheard() or self.ended
+
+    def listen(self) -> bool:
+        """Settle what can be settled; True if anything was."""
+        before = self._states()
+        if not self.deaf:
+            self._listen()
+        if self.ended and not self.deaf:
+            self._end(self.ended)
+        return before != self._states()
+
+    def _states(self) -> list[State]:
+        return [line.state for step in self.steps for line in step.lines]
+
+    def _candidates(self) -> tuple[list[Candidate], bool]:
+        """The lines that may be heard next, and whether the actor must do something first."""
+        found: list[Candidate] = []
+        for step in self.steps[self._pointer :]:
+            waiting = step.waiting
+            if step.kind is GroupKind.NEVER or not waiting:
+                continue
+            if self._must_act(waiting[0]):
+                return found, not waiting[0].open_ended
+            found += [(step, line) for line in waiting if line.entry.arrow is not Arrow.ACTS]
+            if step.awaited:
+                break
+        return found, False
+
+    def _must_act(self, line: Line) -> bool:
+        return line.entry.arrow in (Arrow.SAYS, Arrow.ACTS) and not self._actor.autonomous
+
+    def _lenient(self, candidates: list[Candidate]) -> bool:
+        """Whether something that no entry lists may come here."""
+        return self._actor.lenient or (bool(candidates) and candidates[0][0].after_skip)
+
+    def _take(self, step: Step, line: Line, utterance: Utterance) -> None:
+        place = self.steps.index(step)
+        for passed in self.steps[self._pointer : place]:
+            passed.pass_over()
+        self._pointer = place
+        line.done(utterance.at)
+        if step.kind is GroupKind.ONE_OF:
+            step.pass_over()
+
+    def _miss(self, candidates: list[Candidate], instead: Utterance) -> None:
+        """Blame the line that was due; behind the last one, the last one."""
+        due = next((line for _, line in candidates if not line.optional), None)
+        lines = [line for step in self.steps for line in step.lines]
+        if due or lines:
+            (due or lines[-1]).miss(instead)
+
+    def _later(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Lines further down at which the connection may go on after a mismatch."""
+        return [
+            (step, line)
+            for step in self.steps[self._pointer :]
+            for line in step.waiting
+            if line.entry.heard and step.kind is not GroupKind.NEVER
+            if (step, line) not in candidates
+        ]
+
+    def give_up(self) -> None:
+        """The exchange of this connection is lost; the rest of it cannot be checked."""
+        self.deaf = True
+        self._uncheck(None)
+
+    def _uncheck(self, stop: Step | None, *, heard_only: bool = False) -> None:
+        for step in self.steps[self._pointer :]:
+            if step is stop:
+                return
+            for line in step.waiting:
+                if line.entry.heard or not heard_only:
+                    line.state = State.UNCHECKED
+
+    def _end(self, ended: Utterance) -> None:
+        """The program closed: what was still to be heard on this connection cannot come."""
+        candidates, waits = self._candidates()
+        if not waits and any(line.awaited for _, line in candidates):
+            self._miss(candidates, ended)
+            self.deaf = True
+            self._uncheck(None, heard_only=True)
+
+    def settle_end(self, line: Line, end: Utterance | None) -> bool:
+        """Settle an `expect eof | reset | close` that is due; True if that was possible."""
+        assert line.entry.act is not None  # noqa: S101 - it is such an act
+        if extra := self.unheard():
+            line.miss(extra)
+            self.give_up()
+        elif end is None:
+            return False
+        elif end.act in EXPECTED_ENDS[line.entry.act.name]:
+            line.done(end.at)
+        else:
+            line.miss(end)
+        return True
+
+
+class MessageEar(Ear):
+    """Hears messages that its protocol tells apart."""
+
+    def __init__(self, key: Key, actor: Actor, bound: dict[str, str]) -> None:
+        super().__init__(key, actor, bound)
+        self._queue: deque[Utterance] = deque()
+        self._unlisted: list[Utterance] = []  # since the last line that was met
+
+    def hear(self, utterance: Utterance) -> None:
+        self._queue.append(utterance)
+
+    def unheard(self) -> Utterance | None:
+        return self._queue[0] if self._queue else None
+
+    def instead(self) -> Utterance | None:
+        return self._unlisted[0] if self._unlisted else super().instead()
+
+    def _listen(self) -> None:
+        while self._queue and not self.deaf:
+            utterance = self._queue[0]
+            candidates, waits = self._candidates()
+            found = self._find(candidates, utterance)
+            if found is None and waits and not self._lenient(candidates):
+                return  # it may be the answer to what the actor is yet to say
+            self._queue.popleft()
+            if found:
+                self._unlisted.clear()
+                self._take(*found, utterance)
+            elif not self._forbidden(utterance):
+                self._not_listed(candidates, utterance)
+
+    def _not_listed(self, candidates: list[Candidate], utterance: Utterance) -> None:
+        if self._lenient(candidates):
+            self._unlisted.append(utterance)
+            return
+        self._miss(candidates, utterance)
+        if found := self._find(self._later(candidates), utterance):
+            self._uncheck(found[0])
+            self._take(*found, utterance)
+        else:
+            self.give_up()
+
+    def _find(self, candidates: list[Candidate], utterance: Utterance) -> Candidate | None:
+        return next((c for c in candidates if self._hears(c[1].entry, utterance)), None)
+
+    def _hears(self, entry: Entry, utterance: Utterance) -> bool:
+        bindings = message_matches(entry, utterance.message, self._bound)
+        if bindings is None:
+            return False
+        self._bound |= bindings
+        return True
+
+    def _forbidden(self, utterance: Utterance) -> bool:
+        """Whether it is something that must not come from here on."""
+        for step in self.steps:
+            if step.kind is GroupKind.NEVER:
+                for line in step.waiting:
+                    if self._hears(line.entry, utterance):
+                        line.miss(utterance)
+                        return True
+            elif step.awaited:
+                return False
+        return False
+
+
+class StreamEar(Ear):
+    """Hears a stream in which only the patterns themselves tell messages apart."""
+
+    def __init__(self, key: Key, actor: Actor, bound: dict[str, str]) -> None:
+        super().__init__(key, actor, bound)
+        self._buffer = ""
+        self._latest: Utterance | None = None
+        self._line_end_may_follow = False
+
+    def hear(self, utterance: Utterance) -> None:
+        assert utterance.message is not None  # noqa: S101 - bytes were heard
+        self._buffer += decode(utterance.message.data)
+        self._latest = utterance
+
+    def unheard(self) -> Utterance | None:
+        self._absorb_line_end()
+        if self._latest is None or not self._buffer.strip("\r\n"):
+            return None
+        message = Message(said=False, data=encode(self._buffer), texts=(self._buffer,))
+        return Utterance(self._latest.at, self.key[0], self._latest.connection, message)
+
+    def _listen(self) -> None:
+        while not self.deaf:
+            self._absorb_line_end()
+            candidates, _ = self._candidates()
+            if not candidates or not self._buffer:
+                return
+            found = self._find(candidates)
+            if found:
+                self._consume(*found)
+            elif self._must_still_wait(candidates) or not self._mismatch(candidates):
+                return
+
+    def _absorb_line_end(self) -> None:
+        """A line end behind what was heard belongs to it, though it may come later."""
+        if not self._line_end_may_follow or not self._buffer or self._buffer == "\r":
+            return
+        for end in ("\r\n", "\n"):
+            if self._buffer.startswith(end):
+                self._buffer = self._buffer[len(end) :]
+                break
+        self._line_end_may_follow = False
+
+    def _find(self, candidates: list[Candidate]) -> tuple[Candidate, Match] | None:
+        for candidate in candidates:
+            match = match_start(candidate[1].entry.text, self._buffer, self._bound)
+            if match and match.end:
+                return candidate, match
+        return None
+
+    def _must_still_wait(self, candidates: list[Candidate]) -> bool:
+        if self._lenient(candidates):
+            return True
+        patterns = (line.entry.text for _, line in candidates)
+        hope = any(may_yet_match(pattern, self._buffer, self._bound) for pattern in patterns)
+        return hope and self.ended is None
+
+    def _mismatch(self, candidates: list[Candidate]) -> bool:
+        """Go on at a later line that matches; False if there is none."""
+        instead = self.unheard()
+        if instead is None:
+            return False
+        self._miss(candidates, instead)
+        found = self._find(self._later(candidates))
+        if found is None:
+            self.give_up()
+            return False
+        self._uncheck(found[0][0])
+        self._consume(*found)
+        return True
+
+    def _consume(self, candidate: Candidate, match: Match) -> None:
+        assert self._latest is not None  # noqa: S101 - the buffer has something in it
+        self._buffer = self._buffer[match.end :]
+        self._line_end_may_follow = True
+        self._bound |= match.bindings
+        self._take(*candidate, self._latest)
+
+
+class ScreenEar(StreamEar):
+    """Reads the screen: a pattern meets a whole line, or a prompt that has no line end yet."""
+
+    def unheard(self) -> Utterance | None:
+        return None  # what a program prints besides is its own affair
+
+    def _find(self, candidates: list[Candidate]) -> tuple[Candidate, Match] | None:
+        start = 0
+        for text in self._buffer.split("\n"):
+            end = min(start + len(text) + 1, len(self._buffer))
+            for candidate in candidates:
+                match = match_whole(candidate[1].entry.text, text.rstrip("\r"), self._bound)
+                if match:
+                    return candidate, Match(end, match.bindings)
+            start = end
+        return None
+
+
+def message_matches(
+    entry: Entry, message: Message | None, bound: Mapping[str, str]
+) -> Mapping[str, str] | None:
+    """The bindings that an entry adds when it meets a message; None if it does not.
+
+    Body lines are fields, an empty line, and lines of the content: each must be there.
+    """
+    if message is None or message.said != (entry.arrow is Arrow.SAYS):
+        return None
+    for text in message.texts:
+        match = match_whole(entry.text, text, bound)
+        if match and _body_matches(entry, message, bound):
+            return match.bindings
+    return None
+
+
+def _body_matches(entry: Entry, message: Message, bound: Mapping[str, str]) -> bool:
+    patterns = [line for line in entry.body if isinstance(line, Template)]
+    cut = patterns.index(Template()) if Template() in patterns else len(patterns)
+    fields = [f"{name.lower()}: {value}" for name, value in message.fields]
+    content = decode(message.body).replace("\r\n", "\n").split("\n")
+    return all(_any(_with_lower_name(p), fields, bound) for p in patterns[:cut]) and all(
+        _any(pattern, content, bound) for pattern in patterns[cut + 1 :]
+    )
+
+
+def _any(pattern: Template, lines: list[str], bound: Mapping[str, str]) -> bool:
+    return any(match_whole(pattern, line, bound) for line in lines)
+
+
+def _with_lower_name(pattern: Template) -> Template:
+    """Field names are equal whatever their case (RFC 9110 5.1)."""
+    if not pattern.parts or not isinstance(pattern.parts[0], Literal):
+        return pattern
+    name, colon, rest = pattern.parts[0].text.partition(":")
+    return Template((Literal(name.lower() + colon + rest), *pattern.parts[1:]))

@@ -1,0 +1,260 @@
+"""Follows one exchange along the events of a play; see the package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.follow.ear import Ear, Key, Step, make_ear
+from harness.follow.lines import (
+    EXPECTED_ENDS,
+    EXPECTED_EXIT,
+    SILENCE,
+    Line,
+    State,
+    Utterance,
+)
+from harness.framing import HttpFraming, Message, framing_for
+from harness.model.exchange import Arrow, Group, Skip
+from harness.model.record import PROGRAM, Event, What
+from harness.model.scenario import Actor, ActorKind
+from harness.model.template import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from harness.framing import Framing
+    from harness.model.exchange import Entry, Exchange
+
+_ENDS = {What.EOF: "eof", What.RESET: "reset"}
+
+
+class Follower:
+    """Feed it every event of the play by `receive`, in order, and `finish` it.
+
+    `lines` tells what became of each entry, `transcript` what was said and heard, `bound`
+    the values of `{name}`, `closings` the connections that their actor must close because
+    their exchange is lost.
+    """
+
+    def __init__(self, exchange: Exchange, cast: Mapping[str, Actor]) -> None:
+        self.lines: list[Line] = []
+        self.transcript: list[Utterance] = []
+        self.bound: dict[str, str] = {}
+        self._cast = cast
+        self._ears: dict[Key, Ear] = {}
+        self._framings: dict[tuple[str, int], Framing | None] = {}
+        self._ends: dict[tuple[str, int], Utterance] = {}
+        self._exit: Event | None = None
+        self._cursor = 0  # of the first line that is not settled
+        self._build(exchange)
+        self._walk(0.0)
+
+    @property
+    def due(self) -> list[Line]:
+        """Lines that the harness must perform now: everything above them is settled."""
+        reached = (line for line in self.lines if line.due_at is not None and line.waiting)
+        return [line for line in reached if line.performed and not self._by_itself(line.entry)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return not any(line.awaited for line in self.lines)
+
+    @property
+    def closings(self) -> list[tuple[str, int]]:
+        """Connections whose exchange is lost; their actor closes them."""
+        return [
+            (actor, number)
+            for (actor, number), ear in self._ears.items()
+            if ear.deaf and number is not None
+        ]
+
+    def receive(self, event: Event) -> None:
+        """Take one event into account."""
+        if event.entry is not None and event.what in (What.SAID, What.ACTED, What.BROKEN):
+            self._performed(event, self.lines[event.entry])
+        if event.what in (What.HEARD, What.SAID):
+            self._bytes(event, said=event.what is What.SAID)
+        elif event.what is What.SCREEN:
+            self._screen(event)
+        elif event.what is What.EXITED:
+            self._exit = event
+        elif event.actor in self._cast and event.what in (What.OPENED, What.LEFT, *_ENDS):
+            self._opened_or_ended(event)
+        self._walk(event.at)
+
+    def finish(self, at: float) -> None:
+        """The play is over: what has not come by now is missed or, behind a miss, unchecked."""
+        missed = False
+        for line in self.lines:
+            if line.waiting and line.open_ended:
+                line.state = State.DONE
+            elif line.waiting and line.optional:
+                line.state = State.PASSED_OVER
+            elif line.waiting:
+                line.state = State.UNCHECKED if missed else State.MISSED
+                line.at = at
+                line.instead = self._instead(line)
+            missed = missed or line.state is State.MISSED
+
+    # -- building ---------------------------------------------------------------------
+
+    def _build(self, exchange: Exchange) -> None:
+        skips = 0
+        known: dict[Key, int] = {}  # skips above the last step of each ear
+        for item in exchange.items:
+            if isinstance(item, Skip):
+                skips += 1
+                continue
+            steps: dict[Key, Step] = {}
+            for line in self._lines_of(item):
+                if line.entry.actor == PROGRAM:
+                    continue
+                key = self._key(line.entry)
+                if key not in steps:
+                    steps[key] = Step(line.group, after_skip=skips > known.get(key, 0))
+                    known[key] = skips
+                    self._ear(key).steps.append(steps[key])
+                steps[key].lines.append(line)
+
+    def _lines_of(self, item: Entry | Group) -> Iterator[Line]:
+        kind, entries = (item.kind, item.entries) if isinstance(item, Group) else (None, (item,))
+        for entry in entries:
+            line = Line(len(self.lines), entry, kind)
+            self.lines.append(line)
+            yield line
+
+    def _key(self, entry: Entry) -> Key:
+        """The connection an entry speaks of; a lenient actor's without a number is any."""
+        if entry.connection is None and self._cast[entry.actor].lenient:
+            return entry.actor, None
+        return entry.actor, entry.connection or 1
+
+    def _ear(self, key: Key) -> Ear:
+        if key not in self._ears:
+            self._ears[key] = make_ear(key, self._cast[key[0]], self.bound)
+        return self._ears[key]
+
+    def _by_itself(self, entry: Entry) -> bool:
+        """Whether an autonomous actor says it by itself, so that it is only seen."""
+        return entry.arrow is Arrow.SAYS and self._cast[entry.actor].autonomous
+
+    # -- what is due ------------------------------------------------------------------
+
+    def _walk(self, at: float) -> None:
+        """Find what is due, and settle what the events so far have settled already."""
+        while self._next_due(at) or any(ear.listen() for ear in self._ears.values()):
+            pass
+
+    def _next_due(self, at: float) -> bool:
+        """Go down the lines as far as everything is settled; True if a line was settled."""
+        while self._cursor < len(self.lines):
+            line = self.lines[self._cursor]
+            if line.due_at is None:
+                line.due_at = at
+            if line.waiting and self._settle_act(line):
+                return True
+            if line.awaited:
+                return False
+            self._cursor += 1
+        return False
+
+    def _settle_act(self, line: Line) -> bool:
+        """Settle an act that only waits for something to be seen; True if it was."""
+        act = line.entry.act
+        if act is None:
+            return False
+        if act.name in EXPECTED_ENDS:
+            end = self._ends.get((line.entry.actor, line.entry.connection or 1))
+            return self._ear(self._key(line.entry)).settle_end(line, end)
+        if act.name == EXPECTED_EXIT and self._exit is not None:
+            if self._exit.facts.get("status") == act.status:
+                line.done(self._exit.at)
+            else:
+                line.miss(Utterance(self._exit.at, PROGRAM, 0, act=_exit_text(self._exit)))
+            return True
+        return False
+
+    def _performed(self, event: Event, line: Line) -> None:
+        if not line.waiting:
+            return
+        if event.what is What.BROKEN:
+            line.miss(Utterance(event.at, event.actor, event.connection, act=event.note))
+        else:
+            line.done(event.at)
+
+    # -- what is heard ----------------------------------------------------------------
+
+    def _bytes(self, event: Event, *, said: bool) -> None:
+        actor = self._cast[event.actor]
+        key = (event.actor, event.connection)
+        if key not in self._framings:
+            self._framings[key] = framing_for(actor)
+        if not said:
+            self._noise(event)
+        framing = self._framings[key]
+        if framing is None:
+            self._message(event, Message(said, event.data, (decode(event.data),)))
+            return
+        for message in framing.feed(event.data, said=said):
+            self._message(event, message)
+
+    def _message(self, event: Event, message: Message) -> None:
+        utterance = Utterance(event.at, event.actor, event.connection, message)
+        self.transcript.append(utterance)
+        if message.listed and (not message.said or self._cast[event.actor].autonomous):
+            for key in ((event.actor, event.connection), (event.actor, None)):
+                if key in self._ears:
+                    self._ears[key].hear(utterance)
+
+    def _screen(self, event: Event) -> None:
+        for actor in self._cast.values():
+            if actor.kind is ActorKind.TERMINAL:
+                message = Message(said=False, data=event.data, texts=(decode(event.data),))
+                utterance = Utterance(event.at, actor.name, 1, message)
+                self.transcript.append(utterance)
+                if ear := self._ears.get((actor.name, None)):
+                    ear.hear(utterance)
+
+    def _opened_or_ended(self, event: Event) -> None:
+        key = (event.actor, event.connection)
+        if event.what is What.OPENED:
+            self._noise(event)
+        elif isinstance(framing := self._framings.get(key), HttpFraming):
+            for message in framing.end():
+                self._message(event, message)
+        act = _ENDS.get(event.what, event.what.value)
+        utterance = Utterance(event.at, event.actor, event.connection, act=act)
+        self.transcript.append(utterance)
+        if event.what in _ENDS:
+            self._ends.setdefault(key, utterance)
+            if ear := self._ears.get(key):
+                ear.ended = utterance
+
+    def _noise(self, event: Event) -> None:
+        """Something came from the program: a silence that is due is broken."""
+        for line in self.lines:
+            act, entry = line.entry.act, line.entry
+            silent = act is not None and act.name == SILENCE and entry.actor == event.actor
+            if silent and line.waiting and line.due_at is not None:
+                if entry.connection not in (None, event.connection):
+                    continue
+                message = (
+                    Message(said=False, data=event.data, texts=(decode(event.data),))
+                    if event.what is What.HEARD
+                    else None
+                )
+                number = event.connection
+                line.miss(Utterance(event.at, event.actor, number, message, event.what.value))
+
+    def _instead(self, line: Line) -> Utterance | None:
+        """What came, by the end of the play, in place of a line that never did."""
+        if line.entry.actor == PROGRAM:
+            return None
+        return self._ear(self._key(line.entry)).instead()
+
+
+def _exit_text(event: Event) -> str:
+    if "signal" in event.facts:
+        return f"ended by signal {event.facts['signal']}"
+    return f"exit status {event.facts.get('status')}"

@@ -1,0 +1,102 @@
+"""The entries of an exchange and what became of them; the lines of a transcript."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from harness.model.exchange import Arrow, GroupKind
+
+if TYPE_CHECKING:
+    from harness.framing import Message
+    from harness.model.exchange import Entry
+
+#: Acts that are settled by what is seen, not by what somebody does.
+EXPECTED_ENDS = {
+    "expect eof": ("eof",),
+    "expect reset": ("reset",),
+    "expect close": ("eof", "reset"),
+}
+SILENCE = "expect silence"
+EXPECTED_EXIT = "expect exit"
+
+
+class State(Enum):
+    """Where an entry stands."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    PASSED_OVER = "passed over"  # optional, or another one of its group came
+    MISSED = "missed"  # a finding
+    UNCHECKED = "unchecked"  # rests on a miss
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One line of the transcript: a message, or how a connection began or ended.
+
+    `act` is `opened`, `eof`, `reset` or `left` where there is no message, or why an actor
+    could not play its entry.
+    """
+
+    at: float
+    actor: str
+    connection: int
+    message: Message | None = None
+    act: str = ""
+
+    @property
+    def said(self) -> bool:
+        return self.message is not None and self.message.said
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """An entry and what became of it.
+
+    `due_at` is when everything above it was settled; `instead` what came in its place, None
+    if nothing did.
+    """
+
+    index: int
+    entry: Entry
+    group: GroupKind | None = None
+    state: State = State.WAITING
+    at: float | None = None
+    instead: Utterance | None = None
+    due_at: float | None = None
+
+    @property
+    def waiting(self) -> bool:
+        return self.state is State.WAITING
+
+    @property
+    def optional(self) -> bool:
+        return self.entry.arrow is Arrow.MAY_HEAR
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether it holds until the end of the play, so that nothing below waits for it."""
+        act = self.entry.act
+        silence = act is not None and act.name == SILENCE and act.seconds is None
+        return silence or self.group is GroupKind.NEVER
+
+    @property
+    def awaited(self) -> bool:
+        """Whether what stands below must wait for it."""
+        return self.waiting and not self.optional and not self.open_ended
+
+    @property
+    def performed(self) -> bool:
+        """Whether an actor must do something for it; other lines are only seen."""
+        act = self.entry.act
+        if act is None:
+            return self.entry.arrow is Arrow.SAYS
+        return act.name not in (*EXPECTED_ENDS, EXPECTED_EXIT) and not self.open_ended
+
+    def done(self, at: float) -> None:
+        self.state, self.at = State.DONE, at
+
+    def miss(self, instead: Utterance) -> None:
+        self.state, self.at, self.instead = State.MISSED, instead.at, instead
