@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import termios
 from typing import TYPE_CHECKING
@@ -24,17 +25,25 @@ _STREAMS = {What.SCREEN: "terminal", What.ERRORS: "standard error"}
 class Stream:
     """One of the program's outputs: recorded as it comes, up to a limit.
 
-    At the limit it notes `What.FLOODED`, reads no more, and calls `flooded`.
+    At the limit it notes `What.FLOODED`, reads no more, and calls `flooded`.  What came
+    `after` is read first: a text on the screen comes before the prompt on standard error.
     """
 
     def __init__(
-        self, fd: int, what: What, recorder: Recorder, limit: int, flooded: Callable[[str], None]
+        self,
+        fd: int,
+        what: What,
+        recorder: Recorder,
+        limit: int,
+        flooded: Callable[[str], None],
+        after: Stream | None = None,
     ) -> None:
         self._fd = fd
         self._what = what
         self._recorder = recorder
         self._left = self._limit = limit
         self._flooded = flooded
+        self._after = after
         self._open = True
         self._loop = asyncio.get_running_loop()
         os.set_blocking(fd, False)
@@ -52,6 +61,8 @@ class Stream:
             self._loop.remove_reader(self._fd)
 
     def _read(self) -> bool:
+        if self._after:
+            self._after.drain()
         try:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
@@ -97,10 +108,9 @@ class Terminal:
         _set_up(self.program_end)
         self._errors, self.errors_end = os.pipe()
         self._typed = bytearray()
-        self._streams = (
-            Stream(self._fd, What.SCREEN, recorder, limit, flooded),
-            Stream(self._errors, What.ERRORS, recorder, limit, flooded),
-        )
+        screen = Stream(self._fd, What.SCREEN, recorder, limit, flooded)
+        errors = Stream(self._errors, What.ERRORS, recorder, limit, flooded, after=screen)
+        self._streams = (screen, errors)
 
     def started(self) -> None:
         """The program has its own descriptors now."""
@@ -128,10 +138,8 @@ class Terminal:
             os.close(fd)
 
     def _write(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             del self._typed[: os.write(self._fd, self._typed)]
-        except BlockingIOError:
-            pass
         if self._typed:
             self._loop.add_writer(self._fd, self._write)
         else:

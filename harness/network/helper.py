@@ -10,25 +10,28 @@ Every message is one packet of a SOCK_SEQPACKET socket, a marshalled tuple whose
 says what it is; a start order, which may be long, lies in a memory file passed along.
 """
 
-# Names come from _socket since socket takes as long to import as all the rest together.
+# Imports are counted in milliseconds here: no socket, signal, typing, contextlib or pathlib.
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # typeshed knows the wrapper only
 import _socket
 import ctypes
 import errno
 import fcntl
+import gc
 import marshal
 import os
 import resource
 import select
-import signal
 import sys
 import termios
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+    from typing import Any, NoReturn
 
 MESSAGE_SIZE = 65_536
 FDS = 4  # the most descriptors that come with one message: an order and three streams
@@ -38,17 +41,36 @@ _END_S = 8.0  # a process that has not died of SIGKILL by then sleeps in the ker
 _ROUND_MS = 10  # a child forked just before its parent was stopped announces itself by nothing
 _LEFTOVERS = 64
 _COMMAND_SIZE = 200
+_READ_SIZE = 1 << 20
 _OPEN_FILES = 1_024  # as in a login shell, whatever the harness was given
 _FILE_SIZE = 1 << 30
 
+_libc = ctypes.CDLL(None, use_errno=True)
 
-class Order(NamedTuple):
-    """What to start; bytes as execve(2) takes them."""
 
-    argv: list[bytes]
-    cwd: bytes
-    env: dict[bytes, bytes]
-    tty: bool
+class Order:
+    """What to start, in bytes as execve(2) takes them."""
+
+    def __init__(
+        self, argv: list[bytes], cwd: bytes, env: dict[bytes, bytes], *, tty: bool
+    ) -> None:
+        self.argv = argv
+        self.cwd = cwd
+        self.env = env
+        self.tty = tty
+
+    def write(self, fd: int) -> None:
+        """Write it to a file, from its beginning."""
+        with os.fdopen(os.dup(fd), "wb") as file:
+            marshal.dump((self.argv, self.cwd, self.env, self.tty), file)
+        os.lseek(fd, 0, os.SEEK_SET)
+
+    @classmethod
+    def read(cls, fd: int) -> Order:
+        """The one that was written to a file; closes it."""
+        with os.fdopen(fd, "rb") as file:
+            argv, cwd, env, tty = marshal.load(file)  # noqa: S302 - from our own kind only
+        return cls(argv, cwd, env, tty=tty)
 
 
 # -- messages --------------------------------------------------------------------------
@@ -57,9 +79,17 @@ class Order(NamedTuple):
 def send(channel: _socket.socket, *message: Any) -> None:
     """Send one message; nothing happens when nobody is there to read it."""
     try:
-        channel.send(marshal.dumps(message))
+        channel.send(marshal.dumps(message), _socket.MSG_NOSIGNAL)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # the next receive tells
+        return  # the next receive tells
+
+
+def unpack(packet: bytes) -> tuple[Any, ...]:
+    """The message of a packet; `()` for none, which is the end."""
+    if not packet:
+        return ()
+    message: tuple[Any, ...] = marshal.loads(packet)  # noqa: S302 - only our own kind holds a socket
+    return message
 
 
 def receive(channel: _socket.socket) -> tuple[tuple[Any, ...], list[int]]:
@@ -74,7 +104,7 @@ def receive(channel: _socket.socket) -> tuple[tuple[Any, ...], list[int]]:
         for _level, _kind, content in ancillary
         for at in range(0, len(content) - 3, 4)
     ]
-    return (marshal.loads(data) if data else ()), fds
+    return unpack(data), fds
 
 
 # -- the tree of processes ----------------------------------------------------------------
@@ -82,13 +112,12 @@ def receive(channel: _socket.socket) -> tuple[tuple[Any, ...], list[int]]:
 
 def children_of(pid: int) -> list[int]:
     """The children of all threads of a process; none if there is no such process."""
-    children: list[int] = []
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            children += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - no pathlib here
     except OSError:
-        pass  # it ended while we looked; its children are another's now
-    return children
+        return []
+    lists = [_read(f"/proc/{pid}/task/{thread}/children") for thread in threads]
+    return [int(child) for children in lists for child in children.split()]
 
 
 def tree_of(pids: Iterable[int]) -> list[int]:
@@ -103,18 +132,19 @@ def tree_of(pids: Iterable[int]) -> list[int]:
 
 
 def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY)
+    """What a small file says; nothing if it went away with its process."""
     try:
-        return os.read(fd, MESSAGE_SIZE)
-    finally:
-        os.close(fd)
+        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
+            return file.read(_READ_SIZE)
+    except OSError:
+        return b""
 
 
 def _kill(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
-        pass  # gone, or another user's by now: then it is out of anybody's reach
+        return  # gone, or another user's by now: then it is out of anybody's reach
 
 
 def _freeze(pids: Callable[[], Iterable[int]], until: float) -> list[int]:
@@ -135,10 +165,7 @@ def _freeze(pids: Callable[[], Iterable[int]], until: float) -> list[int]:
 
 def _command(pid: int) -> str:
     """The command line of a process to show; empty for one that has already ended."""
-    try:
-        words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
-    except OSError:
-        return ""
+    words = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
     return words[:_COMMAND_SIZE].decode("utf-8", "backslashreplace")
 
 
@@ -149,8 +176,7 @@ class Children:
     """
 
     def __init__(self) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), "PR_SET_CHILD_SUBREAPER")
         self.wake, self._signalled = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -165,24 +191,17 @@ class Children:
 
     def reap(self) -> Iterator[tuple[int, int]]:
         """The pid and wait status of each child that has ended."""
-        try:
+        if any(_readable(self.wake, within_ms=0)):
             os.read(self.wake, MESSAGE_SIZE)
-        except BlockingIOError:
-            pass
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            yield pid, status
+        try:
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                yield ended
+        except ChildProcessError:
+            return  # there are none
 
     def destroy(self, spared: Iterable[int] = ()) -> Iterator[tuple[int, int]]:
         """Kill all children but the spared, and all their descendants; yields as `reap`."""
         until = time.monotonic() + _END_S
-        poll = select.poll()
-        poll.register(self.wake, select.POLLIN)
 
         def doomed() -> list[int]:
             return [pid for pid in children_of(os.getpid()) if pid not in spared]
@@ -190,8 +209,17 @@ class Children:
         while doomed() and time.monotonic() < until:
             for pid in _freeze(doomed, until):
                 _kill(pid, signal.SIGKILL)
-            poll.poll(_ROUND_MS)
+            _readable(self.wake, within_ms=_ROUND_MS)
             yield from self.reap()
+
+
+def _readable(*fds: int, within_ms: int | None = None) -> list[bool]:
+    """Whether something can be read, for each of the descriptors; None waits without end."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll(within_ms)}
+    return [fd in ready for fd in fds]
 
 
 # -- the fork server -----------------------------------------------------------------------
@@ -202,7 +230,7 @@ def serve(channel: _socket.socket) -> None:
     children = Children()
     wardens: set[int] = set()
     while True:
-        channel_speaks, child_ended = _await(channel, children)
+        channel_speaks, child_ended = _readable(channel.fileno(), children.wake)
         if child_ended:
             _sweep(children, wardens)
         if channel_speaks:
@@ -210,6 +238,29 @@ def serve(channel: _socket.socket) -> None:
             if not message:
                 return
             wardens.add(_fork_warden(channel, children, fds[0]))
+
+
+def settle() -> None:
+    """Set once what all programs inherit, and what makes forking cheap."""
+    # Python ignores SIGPIPE, nohup SIGHUP, a shell's background job SIGINT: undo them all.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+    # What is safe for any program; not processes, which count all those of the user.
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, _FILE_SIZE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    gc.disable()  # a collection would touch, and so copy, every page after a fork
+    gc.freeze()
+
+
+def _lower(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard == resource.RLIM_INFINITY or hard > most:
+        resource.setrlimit(kind, (most, most))
 
 
 def _fork_warden(channel: _socket.socket, children: Children, fd: int) -> int:
@@ -232,22 +283,19 @@ def _sweep(children: Children, wardens: set[int]) -> None:
             wardens.discard(pid)
 
 
-def _await(channel: _socket.socket, children: Children) -> tuple[bool, bool]:
-    poll = select.poll()
-    poll.register(channel.fileno(), select.POLLIN)
-    poll.register(children.wake, select.POLLIN)
-    ready = {fd for fd, _ in poll.poll()}
-    return channel.fileno() in ready, children.wake in ready
-
-
 class _last_words:  # noqa: N801 - reads as the statement that it is
     """A forked child never returns into its parent's code, whatever happens in it."""
 
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> NoReturn:
-        if kind is not None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> NoReturn:
+        if kind is not None and error is not None:
             sys.excepthook(kind, error, trace)
         os._exit(0 if kind is None else 1)
 
@@ -273,7 +321,7 @@ class Warden:
     def watch(self) -> None:
         """Serve one program until the harness has had enough of it, or is no more."""
         while True:
-            channel_speaks, child_ended = _await(self._channel, self._children)
+            channel_speaks, child_ended = _readable(self._channel.fileno(), self._children.wake)
             if child_ended:
                 self._note(self._children.reap())
             if channel_speaks:
@@ -293,10 +341,8 @@ class Warden:
         return True
 
     def _start(self, fds: list[int]) -> None:
-        with os.fdopen(fds[0], "rb") as file:
-            order = Order(*marshal.load(file))
         try:
-            self._program = spawn(order, fds[1:])
+            self._program = spawn(Order.read(fds[0]), fds[1:])
         except OSError as error:
             send(self._channel, "failed", error.errno, error.filename)
         else:
@@ -352,7 +398,7 @@ def spawn(order: Order, streams: list[int]) -> int:
         trouble = file.read()
     if trouble:
         os.waitpid(pid, 0)
-        code, name = marshal.loads(trouble)
+        code, name = unpack(trouble)
         raise OSError(code, os.strerror(code), name)
     return pid
 
@@ -364,40 +410,14 @@ def _become(order: Order, streams: list[int], told: int) -> None:
             os.dup2(fd, target)
         if order.tty:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        _forget_signals()
-        _set_limits()
-        os.umask(0o022)
+        with open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123 - no pathlib here
+            file.write(b"1000")  # rather the program than the harness
         os.chdir(order.cwd)
         _execute(order)
     except OSError as error:
         os.write(told, marshal.dumps((error.errno, error.filename)))
     except ValueError:  # a NUL within an argument
         os.write(told, marshal.dumps((errno.EINVAL, order.argv[0])))
-
-
-def _forget_signals() -> None:
-    """Python ignores SIGPIPE, nohup SIGHUP, a shell's background job SIGINT: undo them all."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _set_limits() -> None:
-    """What is safe for any program; not processes, which count all those of the user."""
-    _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_FSIZE, _FILE_SIZE)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    with open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123 - no imports to spare
-        file.write(b"1000")  # rather the program than the harness
-
-
-def _lower(kind: int, most: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    if hard == resource.RLIM_INFINITY or hard > most:
-        resource.setrlimit(kind, (most, most))
 
 
 def _execute(order: Order) -> NoReturn:
@@ -427,12 +447,10 @@ def _try(path: bytes, order: Order) -> NoReturn:
 
 def _interpreter(path: bytes) -> bytes:
     """What the first line of a script asks for."""
-    try:
-        first, _, _ = _read(os.fsdecode(path)).partition(b"\n")
-    except OSError:
-        return b""
+    first, _, _ = _read(os.fsdecode(path)).partition(b"\n")
     return first[2:].strip(b" \t").partition(b" ")[0] if first.startswith(b"#!") else b""
 
 
 if __name__ == "__main__":
+    settle()
     serve(_socket.socket(fileno=int(sys.argv[1])))

@@ -119,9 +119,7 @@ class Loopback(Network):
         try:
             async with asyncio.timeout_at(deadline):
                 await asyncio.get_running_loop().sock_connect(sock, tuple(place))
-            if sock.getsockname() == sock.getpeername():
-                # Where nobody listens, a connect can meet itself (RFC 9293 3.5, figure 7).
-                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+            _refuse_self(sock)
         except BaseException:
             sock.close()
             raise
@@ -198,6 +196,12 @@ def _socket(host: str, transport: Transport) -> socket.socket:
         raise MachineError(f"no socket can be had: {error.strerror}") from error
     sock.setblocking(False)
     return sock
+
+
+def _refuse_self(sock: socket.socket) -> None:
+    """Where nobody listens, a connect can meet itself (RFC 9293 3.5, figure 7)."""
+    if sock.getsockname() == sock.getpeername():
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
 
 def _bind(host: str, transport: Transport, port: int = 0) -> socket.socket:

@@ -71,9 +71,7 @@ class WardedProcess:
         """
         memory = os.memfd_create("order")
         try:
-            with os.fdopen(os.dup(memory), "wb") as file:
-                marshal.dump(tuple(order), file)
-            os.lseek(memory, 0, os.SEEK_SET)
+            order.write(memory)
             socket.send_fds(self._channel, [marshal.dumps(("start",))], [memory, *streams])
         except BrokenPipeError as error:
             raise HarnessError("the helper that starts programs has died") from error
@@ -103,7 +101,7 @@ class WardedProcess:
         except (BlockingIOError, ConnectionResetError):
             return  # what was said before the reset can still be read
         if data:
-            self._hear(marshal.loads(data))
+            self._hear(helper.unpack(data))
         else:
             self.drop()
 
