@@ -211,6 +211,8 @@ class MessageEar(Ear):
                 self._not_listed(candidates, utterance)
 
     def _not_listed(self, candidates: list[Candidate], utterance: Utterance) -> None:
+        if utterance.said:
+            return  # what an actor says by itself never counts against the program
         if self._lenient(candidates):
             self._unlisted.append(utterance)
             return
