@@ -201,6 +201,7 @@ class Delivery:
             await asyncio.wait(self._workers, timeout=1)
         for mail in itertools.chain.from_iterable(self._queues.values()):
             self._tell(mail, "not finished when the program was stopped; its file is kept")
+        self._queues.clear()
 
     async def _work(self, sender: str) -> None:
         queue = self._queues[sender]
