@@ -14,6 +14,7 @@ read can be written and read again to the same entries (see docs/notation.md):
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,16 +47,21 @@ if TYPE_CHECKING:
 INDENT = "  "
 
 _HEAD = re.compile(
-    r"(?P<actor>[^\s<>!]*?)(?P<number>\.\d+)?(?P<arrow><\?(?=\s|$)|[<>!])(?P<rest>.*)", re.DOTALL
+    r"(?P<actor>[^\s<>!]*?)(?P<number>\.[0-9]{1,6})?(?P<arrow><\?(?=\s|$)|[<>!])(?P<rest>.*)",
+    re.DOTALL,
 )
 _ACTOR = re.compile(r"[a-z][a-z0-9-]*\Z")
-_REASON = re.compile(r" {2,}# (?P<reason>.*)\Z")
+# The lookbehind keeps a long run of blanks from being tried at each of them.
+_REASON = re.compile(r"(?<! ) {2,}# (?P<reason>.*)\Z", re.DOTALL)
+_PLAIN = re.compile(r"[^\\*${]+")
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 _BINDING = re.compile(r"\{(?P<name>[a-z][a-z0-9_-]*)(?P<end>[}:])")
 _GROUPS = {kind.value: kind for kind in GroupKind}
 _SIMPLE_ESCAPES = {"s": " ", "t": "\t", "r": "\r", "n": "\n", "\\": "\\", "*": "*", "{": "{"}
 _SIMPLE_ESCAPES["#"] = "#"
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|min)\Z")
-_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0}
+_DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|min)\Z")
+_STATUS = re.compile(r"[0-9]{1,3}\Z")
 
 
 class NotationError(ValueError):
@@ -90,13 +96,20 @@ def parse_text(text: str) -> Template:
 
 
 def _parts(text: str, *, heard: bool) -> Iterator[Part]:
+    if half := _HALF.search(text):
+        message = f"half a character (U+{ord(half[0]):04X}) cannot be sent"
+        raise NotationError(message, column=half.start() + 1)
     at = 0
     while at < len(text):
-        part, at = _part(text, at, heard=heard)
+        if plain := _PLAIN.match(text, at):
+            part, at = Literal(plain[0]), plain.end()
+        else:
+            part, at = _part(text, at, heard=heard)
         yield part
 
 
 def _part(text: str, at: int, *, heard: bool) -> tuple[Part, int]:
+    """The part that begins at a character that may be special."""
     char = text[at]
     if char == "\\":
         return _escape(text, at)
@@ -143,22 +156,41 @@ def _binding(text: str, opening: re.Match[str], *, heard: bool) -> tuple[Binding
         )
     end = _closing_brace(text, opening.start())
     regex = text[opening.end() : end]
-    try:
-        re.compile(regex)
-    except re.error as error:
-        raise NotationError(
-            f"`{regex}` is no regular expression: {error.msg}", column=opening.end() + 1
-        ) from None
+    if fault := regex_fault(regex):
+        message = f"`{_short(regex)}` is no regular expression: {fault}"
+        raise NotationError(message, column=opening.end() + 1)
     return Binding(name, regex), end + 1
 
 
 def _closing_brace(text: str, at: int) -> int:
+    """Where the brace at `at` closes; an escaped one (`\\{`) within does not count."""
     depth = 0
-    for place in range(at, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
+    for found in _BRACES.finditer(text, at):
+        depth += {"{": 1, "}": -1}.get(found[0], 0)
         if depth == 0:
-            return place
+            return found.start()
     raise NotationError(r"this brace is never closed; write \{ for the text", column=at + 1)
+
+
+def regex_fault(regex: str) -> str | None:
+    """Why a regular expression cannot stand in a pattern, or None.
+
+    It must do so as a group among others: without flags for the whole (`(?i)`), and
+    without counting the groups before it (`\\1`).
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what later Pythons may refuse
+            re.compile(regex)
+            re.compile(f"(?P<b0>{regex})")
+    except re.error as error:
+        return error.msg
+    except (OverflowError, RecursionError):
+        return "it is too large"
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 # -- acts and durations ---------------------------------------------------------------
@@ -191,8 +223,10 @@ def parse_duration(text: str) -> float:
     """
     found = _DURATION.match(text.strip())
     if not found:
-        raise NotationError(f"`{text}` is no duration; write 300ms, 2s or 1min")
-    return float(found["number"]) * _UNITS[found["unit"]]
+        raise NotationError(f"`{_short(text)}` is no duration; write 300ms, 2s or 1min")
+    number = float(found["number"])
+    # dividing is exact where a factor of 0.001 would not be: 57ms is 0.057 s
+    return {"ms": number / 1000, "s": number, "min": number * 60}[found["unit"]]
 
 
 def parse_act(text: str, *, of_program: bool) -> Act:
@@ -212,11 +246,11 @@ def parse_act(text: str, *, of_program: bool) -> Act:
 
 def _act(name: str, argument: str, takes: str) -> Act:
     if takes == "status":
-        if not argument.isdigit():
-            raise NotationError(f"`{name}` takes a number; write `{name} 0`")
+        if not _STATUS.match(argument):
+            raise NotationError(f"`{name}` takes a number up to 999; write `{name} 0`")
         return Act(name, status=int(argument))
     if argument and takes == "no":
-        raise NotationError(f"`{name}` stands alone, without `{argument}`")
+        raise NotationError(f"`{name}` stands alone, without `{_short(argument)}`")
     if not argument and takes == "must":
         raise NotationError(f"`{name}` takes a duration; write `{name} 200ms`")
     return Act(name, seconds=parse_duration(argument) if argument else None)
@@ -225,9 +259,9 @@ def _act(name: str, argument: str, takes: str) -> Act:
 def _unknown_act(text: str, acts: dict[str, str]) -> str:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
-    near = difflib.get_close_matches(text, acts, n=1)
+    near = difflib.get_close_matches(text[:60], acts, n=1)
     hint = f"; did you mean `{near[0]}`?" if near else f"; there are: {', '.join(acts)}"
-    return f"unknown act `{text}`{hint}"
+    return f"unknown act `{_short(text)}`{hint}" if text else f"an act is missing{hint}"
 
 
 # -- an exchange, read ----------------------------------------------------------------
@@ -286,10 +320,10 @@ class _Reader:
             self._at += 1
         return None
 
-    def _fail(self, message: str, line: _Line, column: int = 0) -> None:
-        self.errors.append(
-            NotationError(message, line=line.number, column=line.indent + max(column, 1))
-        )
+    def _fail(self, message: str, line: _Line, column: int = 1) -> None:
+        """Note a mistake at a column of the line's own text."""
+        inside = line.indent + min(column, len(line.text))
+        self.errors.append(NotationError(message, line=line.number, column=inside))
 
     def _group(self, head: _Line) -> Iterator[Group]:
         self._at += 1
@@ -349,7 +383,7 @@ def _parse_entry(line: _Line, body: list[_Line]) -> Entry:
     text, reason = _split_reason(head["rest"])
     if text and not text.startswith(" "):
         raise NotationError(
-            f"a blank must follow the arrow: `{actor}{arrow} {text}`",
+            f"a blank must follow the arrow: `{actor}{arrow} {_short(text)}`",
             line=0,
             column=head.start("rest") + 1,
         )
@@ -376,15 +410,17 @@ def _parse_entry(line: _Line, body: list[_Line]) -> Entry:
 def _no_entry(text: str) -> str:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
-    if near := difflib.get_close_matches(text, _GROUPS, n=1):
-        return f"`{text}` is no entry; did you mean `{near[0]}`?"
-    return f"`{text}` is no entry; write `actor> text`, `actor< pattern` or `actor! act`"
+    if near := difflib.get_close_matches(text[:60], _GROUPS, n=1):
+        return f"`{_short(text)}` is no entry; did you mean `{near[0]}`?"
+    return f"`{_short(text)}` is no entry; write `actor> text`, `actor< pattern` or `actor! act`"
 
 
 def _check_actor(actor: str, number: str | None) -> None:
+    if not actor:
+        raise NotationError("an entry begins with its actor: `actor> text`", line=0)
     if not _ACTOR.match(actor):
         raise NotationError(
-            f"`{actor}` is no name of an actor; names are lower-case letters, digits and `-`",
+            f"`{_short(actor)}` is no name of an actor; names are lower-case letters, digits and `-`",
             line=0,
         )
     if number is not None and int(number[1:]) < 1:
@@ -402,23 +438,25 @@ def _act_of(actor: str, arrow: Arrow, text: str) -> Act | None:
     if arrow is Arrow.ACTS:
         return parse_act(text.strip(), of_program=actor == PROGRAM)
     if actor == PROGRAM:
-        raise NotationError("`program` is no actor, it only takes acts: `program! stop`", column=0)
+        raise NotationError("`program` is no actor, it only takes acts: `program! stop`")
     return None
 
 
 def _parse_body(lines: list[_Line], *, heard: bool) -> tuple[BodyLine, ...]:
     margin = min((line.indent for line in lines if line.text), default=0)
-    return tuple(_parse_body_line(line, line.text[margin:], heard=heard) for line in lines)
+    return tuple(_parse_body_line(line, margin, heard=heard) for line in lines)
 
 
-def _parse_body_line(line: _Line, text: str, *, heard: bool) -> BodyLine:
+def _parse_body_line(line: _Line, margin: int, *, heard: bool) -> BodyLine:
+    text = line.text[margin:]
+    name, _, argument = text[1:].partition(" ") if text.startswith("@") else ("", "", text)
+    before = margin + (len(text) - len(argument))
     try:
         if text.startswith("@"):
-            name, _, argument = text[1:].partition(" ")
             return Directive(name, parse_text(argument))
         return (parse_pattern if heard else parse_text)(text)
     except NotationError as error:
-        column = line.indent + error.column
+        column = before + error.column
         raise NotationError(error.message, line=line.number, column=column) from None
 
 
@@ -459,11 +497,16 @@ def format_act(act: Act) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """`300ms` or `2s`, whichever says it shortly and exactly to the microsecond."""
-    milliseconds = round(seconds * 1000, 3)
-    if milliseconds >= 1000 and milliseconds % 10 == 0:
-        return f"{milliseconds / 1000:.6g}s"
-    return f"{milliseconds:.9g}ms"
+    """`300ms` or `2.5s`, whichever says it shortly and exactly to the microsecond."""
+    micros = round(seconds * 1_000_000)
+    if micros >= 1_000_000 and micros % 10_000 == 0:
+        return f"{_decimal(micros, 1_000_000)}s"
+    return f"{_decimal(micros, 1_000)}ms"
+
+
+def _decimal(number: int, unit: int) -> str:
+    whole, rest = divmod(number, unit)
+    return f"{whole}.{rest:0{len(str(unit)) - 1}d}".rstrip("0").rstrip(".")
 
 
 def _format_body_line(line: BodyLine, *, heard: bool) -> str:
@@ -500,9 +543,9 @@ def _format_hole(part: Anything | Binding | Parameter) -> str:
 
 def _keep_edges(text: str) -> str:
     """Blanks that reading would drop, and `  # ` that it would take for a reason."""
-    text = re.sub(r"(?<=  )#(?= )", r"\\#", text)
-    if text.startswith(" # "):  # the blank after the arrow makes it two
-        text = r" \# " + text[3:]
+    text = re.sub(r"(?<=  )#(?= |\Z)", r"\\#", text)
+    if text == " #" or text.startswith(" # "):  # the blank after the arrow makes it two
+        text = r" \#" + text[2:]
     return f"{text[:-1]}\\s" if text.endswith(" ") else text
 
 

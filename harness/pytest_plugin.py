@@ -8,9 +8,9 @@ YAML.  Plays are started ahead in one event loop and reported in order.
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import Future
 from pathlib import Path
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,9 +103,7 @@ class ScenarioItem(pytest.Item):
         if verdict.outcome is not Outcome.PASSED:
             raise NotPassed(verdict)
 
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
-    ) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, NotPassed):
             return self.config.stash[_KEY].story(excinfo.value.verdict)
         return super().repr_failure(excinfo, style)
@@ -203,9 +201,7 @@ class _Playhouse:
         from harness.report import failure_text  # noqa: PLC0415
 
         request = self._request(Path(verdict.plan.scenario.file))
-        return failure_text(
-            verdict, implementation=self._name, again=again(verdict.plan, request)
-        )
+        return failure_text(verdict, implementation=self._name, again=again(verdict.plan, request))
 
     def stop(self) -> None:
         """End what is still being played, and wait until it has cleaned up."""

@@ -89,9 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--report-tls-name", metavar="NAME", help="the certificate's name, if not HOST")
     add(
         "--limit",
-        type=_whole_number,
+        type=_limit,
         metavar="BYTES",
-        help="the largest text allowed: bytes of the readable text of the form, in UTF-8",
+        help="the largest text allowed: bytes of the readable text of the form, in UTF-8 "
+        "(empty: any)",
     )
     add("--user", metavar="NAME", help="log in at the report server")
     add(
@@ -130,6 +131,10 @@ def _whole_number(text: str) -> int:
     if not text.isascii() or not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes")
     return int(text)
+
+
+def _limit(text: str) -> int | None:
+    return _whole_number(text) if text else None
 
 
 def _seconds(text: str) -> float:

@@ -91,9 +91,10 @@ def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Ite
 
 
 def _unmet_files(demand: TextDemand, scenario: Scenario, record: Record) -> Iterator[Finding]:
-    files = [event for event in record.of(What.FILE) if fnmatch(event.note, demand.glob)]
+    left = [event for event in record.of(What.FILE) if "skipped" not in event.facts]
+    files = [event for event in left if fnmatch(event.note, demand.glob)]
     if not files:
-        names = ", ".join(event.note for event in record.of(What.FILE)) or "none"
+        names = ", ".join(event.note for event in left) or "none"
         headline = f"The program left no file {demand.glob}."
         yield _text_finding(demand, scenario, headline, demand.glob, f"files: {names}", ())
         return

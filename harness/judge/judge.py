@@ -72,14 +72,19 @@ def _our_own_fault(record: Record) -> str | None:
 
 def _findings(plan: Plan, record: Record) -> list[Finding]:
     scenario = _with_addresses(plan, record)
-    if finding := not_played(scenario, record):
+    if finding := not_played(plan, scenario, record):
         return [finding]
     follower = _followed(scenario, record)
     first, last = faults_of_program(plan, scenario, record)
     demanded = [
         finding for demand in scenario.demands for finding in unmet(demand, scenario, record)
     ]
-    return [*first, *missed_lines(scenario, follower), *demanded, *last]
+    return _once([*first, *missed_lines(scenario, follower), *demanded, *last])
+
+
+def _once(findings: list[Finding]) -> list[Finding]:
+    """Several demands on a file that is not there are one finding."""
+    return list({(f.actor, f.headline): f for f in reversed(findings)}.values())[::-1]
 
 
 def _followed(scenario: Scenario, record: Record) -> Follower:

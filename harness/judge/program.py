@@ -23,26 +23,19 @@ _JAVA = re.compile(r'Exception in thread "[^"]*" (?P<error>.+)\n\s+at (?P<frame>
 _LAST_LINES = 6
 
 
-def not_played(scenario: Scenario, record: Record) -> Finding | None:
+def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None:
     """The program could not be played with at all: it did not start, or never listened."""
     for event in record.of(What.BROKEN):
         if event.actor == PROGRAM:
             return _finding(scenario, f"The program could not be started: {event.note}.", event)
+    if plan.role.listens is None or record.of(What.LISTENING):
+        return None
     for event in record.of(What.GAVE_UP):
-        if event.note.startswith("never listened"):
-            return _never_listened(scenario, record, event)
-    listens = any(record.of(What.LISTENING)) or not _stands_for_program(record)
-    exits = record.of(What.EXITED)
-    if not listens and exits:
-        headline = f"The program ended before it listened ({_exit_text(exits[0])})."
-        return _finding(scenario, headline, exits[0], _last_words(record), why=_crash(record))
+        return _never_listened(scenario, record, event)
+    for event in record.of(What.EXITED):
+        headline = f"The program ended before it listened ({_exit_text(event)})."
+        return _finding(scenario, headline, event, _last_words(record), why=_crash(record))
     return None
-
-
-def _stands_for_program(record: Record) -> bool:
-    started = next((i for i, e in enumerate(record.events) if e.what is What.STARTED), None)
-    standing = [e.actor for e in record.events[:started] if e.what is What.STANDS]
-    return bool(standing) and bool(record.of(What.GAVE_UP))
 
 
 def _never_listened(scenario: Scenario, record: Record, event: Event) -> Finding:

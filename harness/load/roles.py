@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
-import re
 from typing import TYPE_CHECKING
 
 from harness.load.document import Document, read_document

@@ -211,7 +211,7 @@ class MailShape(Shape):
     from_: Text = Field("", alias="from")
     to: Text = ""
     text: Text = ""
-    report: ReportShape = ReportShape()
+    report: ReportShape = Field(default_factory=ReportShape)
 
 
 class DemandsShape(Shape):
@@ -228,8 +228,8 @@ class DemandsShape(Shape):
 class ExpectShape(DemandsShape):
     """`expect:`; what stands under `should` or `may` fails nothing when it is missed."""
 
-    should: DemandsShape = DemandsShape()
-    may: DemandsShape = DemandsShape()
+    should: DemandsShape = Field(default_factory=DemandsShape)
+    may: DemandsShape = Field(default_factory=DemandsShape)
 
 
 class ScenarioShape(Shape):
@@ -249,7 +249,7 @@ class ScenarioShape(Shape):
     cast: dict[Text, ActorShape] = {}
     program: dict[Text, OneOrMany] = {}
     exchange: Text = ""
-    expect: ExpectShape = ExpectShape()
+    expect: ExpectShape = Field(default_factory=ExpectShape)
 
 
 # -- implementations and roles --------------------------------------------------------

@@ -11,7 +11,7 @@ from harness.model.exchange import Arrow, Directive, Entry, Exchange, Group
 from harness.model.fixtures import find_fixture, fixture_folders
 from harness.model.scenario import Actor, ActorKind
 from harness.model.template import Template
-from harness.notation import PROGRAM, NotationError, parse_exchange
+from harness.notation import PROGRAM, parse_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

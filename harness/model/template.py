@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ class Template:
         Literals are merged as bytes: the escaped octets of one UTF-8 character are that character.
         """
         merged: list[Part] = []
-        for part in parts:
-            if isinstance(part, Literal) and merged and isinstance(merged[-1], Literal):
-                part = Literal(merged.pop().text + part.text)  # type: ignore[union-attr]  # noqa: PLW2901
-            if part != Literal(""):
-                merged.append(part)
-        return cls(tuple(_canonical(part) for part in merged))
+        for literal, run in groupby(parts, key=lambda part: isinstance(part, Literal)):
+            if not literal:
+                merged += run
+            elif text := "".join(part.text for part in run if isinstance(part, Literal)):
+                merged.append(Literal(text if text.isascii() else decode(encode(text))))
+        return cls(tuple(merged))
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -85,10 +86,6 @@ class Template:
     @property
     def matches_everything(self) -> bool:
         return bool(self.parts) and all(isinstance(part, Anything) for part in self.parts)
-
-
-def _canonical(part: Part) -> Part:
-    return Literal(decode(encode(part.text))) if isinstance(part, Literal) else part
 
 
 def parameters_of(value: Any) -> Iterable[str]:
@@ -121,7 +118,7 @@ def substitute(value: _T, values: Mapping[str, str]) -> _T:
     return _substitute(value, values) if values else value
 
 
-def _substitute(value: Any, values: Mapping[str, str]) -> Any:  # noqa: PLR0911 - one line a type
+def _substitute(value: Any, values: Mapping[str, str]) -> Any:
     if isinstance(value, Template):
         return Template.of(*(_fill(part, values) for part in value.parts))
     if isinstance(value, str):

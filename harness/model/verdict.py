@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
-    from harness.model.scenario import Level
     from harness.model.plan import Plan
+    from harness.model.scenario import Level
 
 
 class Outcome(StrEnum):

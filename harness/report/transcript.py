@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.follow import Follower, Utterance
-from harness.model.exchange import Exchange
-from harness.model.template import decode
+from harness.model.template import decode, substitute
 from harness.notation import escape
 
 if TYPE_CHECKING:
@@ -18,7 +17,8 @@ _BODY_LIMIT = 40  # lines of a message's content
 
 def transcript(plan: Plan, record: Record) -> str:
     """All messages of a record in order of time, each line an entry with its time as reason."""
-    follower = Follower(Exchange(), plan.scenario.cast)
+    exchange = substitute(plan.scenario.exchange, record.addresses)
+    follower = Follower(exchange, plan.scenario.cast)
     for event in record.events:
         follower.receive(event)
     return "".join(f"{line}\n" for u in follower.transcript for line in _lines(u))
