@@ -161,11 +161,12 @@ def _number_fault(check: Number, lines: list[str], name: str) -> Fault | None:
     if told and all(value in check.values for value in told):
         return None
     wanted = one_of(check.values)
+    words = check.near.replace("|", "/")
     if not told:
-        headline = f"{_capital(name)} tells no number near {check.near}; {wanted} was expected."
+        headline = f"{_capital(name)} tells no number for {words}, where {wanted} was expected."
         return headline, wanted, "no number"
-    numbers = one_of(tuple(told))
-    headline = f"{_capital(name)} tells {numbers} near {check.near}, where {wanted} was expected."
+    numbers = " and ".join(f"{value:g}" for value in dict.fromkeys(told))
+    headline = f"{_capital(name)} tells {numbers} for {words}, where {wanted} was expected."
     return headline, wanted, numbers
 
 

@@ -38,13 +38,14 @@ def unmet_mailbox(demand: MailboxDemand, scenario: Scenario, record: Record) -> 
 def _number_finding(demand: MailboxDemand, scenario: Scenario, events: list[Event]) -> Finding:
     expected, observed = counted(len(demand.mails), "mails"), counted(len(events), "mails")
     number = observed if events else "no mail"
+    wanted = expected if demand.mails else "none"
     subjects = (shown_text(_Mail(event).subject) for event in events)
     return Finding(
         level=demand.level,
         actor=demand.address,
         file=scenario.file,
         line=demand.line,
-        headline=f"The mailbox {demand.address} holds {number}, where {expected} should be.",
+        headline=f"The mailbox {demand.address} holds {number}, where {wanted} should be.",
         expected=expected,
         observed=observed,
         ladder=tuple(Rung(Mark.HAPPENED, None, f"Subject: {subject}") for subject in subjects),
