@@ -46,10 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except BrokenPipeError:
-        # Nobody reads the screen any more; the interpreter must not try again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return os.EX_IOERR
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,7 +104,10 @@ def _run(options: argparse.Namespace) -> int:
     checked = _checked([options.sender, *options.to])
     if checked is None:
         return os.EX_DATAERR
-    login = _login(options)
+    try:
+        login = _login(options)
+    except (EOFError, OSError, Warning):
+        return _fail(f"no password: set {PASSWORD_VARIABLE}, or run it in a terminal", 77)
     text = options.text if options.text is not None else _standard_input()
     sender, *recipients = checked
     recipients = list(dict.fromkeys(recipients))
@@ -140,7 +139,9 @@ def _login(options: argparse.Namespace) -> Login | None:
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None:
         import getpass  # noqa: PLC0415 - rarely needed
+        import warnings  # noqa: PLC0415 - the same
 
+        warnings.simplefilter("error")  # it would go on with the password on the screen
         password = getpass.getpass(f"password of {options.user}: ")
     return Login(options.user, password, in_clear=options.auth_in_clear)
 
@@ -222,7 +223,13 @@ def _status_of_all(result: Result) -> int:
 def _say(line: str) -> None:
     from protocols.log import visible  # noqa: PLC0415 - see _send
 
-    print(visible(line), flush=True)
+    try:
+        print(visible(line), flush=True)
+    except UnicodeEncodeError:  # a terminal that is not UTF-8
+        print(visible(line).encode("ascii", "backslashreplace").decode(), flush=True)
+    except OSError:
+        # Nobody watches any more. The mail is sent all the same; nothing more is printed.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the rest of the run
 
 
 def _fail(message: str, status: int) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import re
@@ -52,6 +51,8 @@ cannot be written.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     options = _parser().parse_args(arguments)
+    if options.user and PASSWORD_VARIABLE not in os.environ:
+        return _fail(f"--user needs the password in the variable {PASSWORD_VARIABLE}", 2)
     # What asyncio has to say about broken connections is in our own log, in our words.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
@@ -201,8 +202,12 @@ async def _serve(options: argparse.Namespace, log: Log) -> int:
 
 def _say(text: str) -> None:
     # A closed screen is no reason to stop delivering.
-    with contextlib.suppress(OSError, ValueError):
+    try:
         print(text, flush=True)
+    except UnicodeEncodeError:  # a terminal that is not UTF-8
+        print(text.encode("ascii", "backslashreplace").decode(), flush=True)
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the rest of the run
 
 
 def _fail(message: str, status: int) -> int:

@@ -422,7 +422,8 @@ class _Connection:
 
     async def _whole_body(self) -> bytes:
         if self.client.http.they_are_waiting_for_100_continue:
-            await self.client.send(h11.InformationalResponse(status_code=100, headers=[]))
+            go_on = h11.InformationalResponse(status_code=100, headers=[], reason="Continue")
+            await self.client.send(go_on)
         body = bytearray()
         while not isinstance(event := await self._body_event(), h11.EndOfMessage):
             body += event.data
@@ -526,7 +527,9 @@ class _Connection:
                 if head.http_version >= "1.1":
                     fields = forwarded_fields(event, self._proxy.via)
                     await self.client.send(
-                        h11.InformationalResponse(status_code=event.status_code, headers=fields)
+                        h11.InformationalResponse(
+                            status_code=event.status_code, headers=fields, reason=event.reason
+                        )
                     )
             elif isinstance(event, h11.Response):
                 chunked = await self._start_response(event, head)
@@ -581,6 +584,7 @@ class _Connection:
             await self.client.send(response)
             # What came behind the head belongs to the tunnel already.
             await origin.write(self.client.http.trailing_data[0])
+            self.idle = True  # nothing in it ever ends by itself: a stop need not wait for it
             await self._pump_both(origin)
         finally:
             await origin.close()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # 7bit: what is not ASCII goes as quoted-printable or Base64, whichever is shorter.
 POLICY = policy.SMTP.clone(cte_type="7bit")
 
+# A word that has no blank is not folded, and a line may have 998 octets (RFC 5322 2.1.1).
+MAX_NAME = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -74,7 +77,7 @@ def _lines(text: str) -> str:
 
 
 def _address(mailbox: Mailbox) -> Address:
-    name = one_line(mailbox.name)
+    name = one_line(mailbox.name)[:MAX_NAME]
     if mailbox.address.isascii():
         return Address(name, addr_spec=mailbox.address)
     local, _, domain = mailbox.address.rpartition("@")

@@ -263,14 +263,17 @@ class Login:
     in_clear: bool = False
 
     def _plain(self) -> bytes:
-        return f"\0{self.user}\0{self.password}".encode()
+        return b"\0" + _octets(self.user) + b"\0" + _octets(self.password)
+
+    def tokens(self) -> tuple[str, str, str]:
+        """User, password and PLAIN's message (RFC 4616 2), each in Base64."""
+        octets = (_octets(self.user), _octets(self.password), self._plain())
+        user, password, plain = (base64.b64encode(item).decode("ascii") for item in octets)
+        return user, password, plain
 
     def secrets(self) -> tuple[str, ...]:
         """Every form in which a server could echo them: none may reach a log or a screen."""
-        encoded = (
-            _base64(text) for text in (self.user.encode(), self.password.encode(), self._plain())
-        )
-        return tuple(text for text in (self.password, *encoded) if text)
+        return tuple(text for text in (self.password, *self.tokens()) if text)
 
     def hide(self, text: str) -> str:
         """Mask the credentials in a line of the server's."""
@@ -280,8 +283,9 @@ class Login:
         return text
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+def _octets(text: str) -> bytes:
+    # What came from the command line or the environment may be no UTF-8: it goes as it came.
+    return text.encode("utf-8", "surrogateescape")
 
 
 def canonical(content: bytes) -> bytes:
@@ -433,24 +437,22 @@ class Dialogue:
             reason = "the password would be sent unencrypted"
             raise _StopError(Failure(Kind.PERMANENT, "AUTH", reason=reason, status="5.7.11"))
         # LOGIN first: it is what the exercise speaks of. Under TLS neither is worse.
-        yield from self._auth_login() if "LOGIN" in offered else self._auth_plain()
+        login = self._auth_login if "LOGIN" in offered else self._auth_plain
+        yield from login(*self._login.tokens())
 
-    def _auth_login(self) -> Generator[Step, Reply, None]:
-        assert self._login is not None  # noqa: S101 - for the type checker: the caller looked
+    def _auth_login(self, user: str, password: str, _plain: str) -> Generator[Step, Reply, None]:
         # The prompts say `Username:` in many spellings and in Base64: they are not read.
         yield from self._demand(_command(Phase.AUTH, "AUTH LOGIN"), 3)
-        yield from self._demand(_secret("AUTH LOGIN", _base64(self._login.user.encode())), 3)
-        yield from self._demand(_secret("AUTH LOGIN", _base64(self._login.password.encode())))
+        yield from self._demand(_secret("AUTH LOGIN", user), 3)
+        yield from self._demand(_secret("AUTH LOGIN", password))
 
-    def _auth_plain(self) -> Generator[Step, Reply, None]:
-        assert self._login is not None  # noqa: S101 - for the type checker: the caller looked
-        blob = _base64(f"\0{self._login.user}\0{self._login.password}".encode())
-        line = f"AUTH PLAIN {blob}"
+    def _auth_plain(self, _user: str, _password: str, plain: str) -> Generator[Step, Reply, None]:
+        line = f"AUTH PLAIN {plain}"
         if len(line) <= 510:  # RFC 4954 4: a longer initial response must wait for the 334
             yield from self._demand(_secret("AUTH PLAIN", line, f"AUTH PLAIN {MASK}"))
             return
         yield from self._demand(_command(Phase.AUTH, "AUTH PLAIN"), 3)
-        yield from self._demand(_secret("AUTH PLAIN", blob))
+        yield from self._demand(_secret("AUTH PLAIN", plain))
 
     def _transact(self) -> Generator[Step, Reply, None]:
         yield from self._demand(self._mail())

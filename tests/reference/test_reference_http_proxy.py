@@ -562,6 +562,26 @@ def test_an_idle_tunnel_ends() -> None:
     asyncio.run(scene())
 
 
+def test_a_stop_does_not_wait_for_a_tunnel() -> None:
+    """W13: nothing in it ever ends by itself."""
+
+    async def scene() -> None:
+        async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        proxy = Proxy()
+        at = await proxy.start(LOCAL)
+        async with origin(talk) as where:
+            reader, writer = await asyncio.open_connection(at.host, at.port)
+            writer.write(f"CONNECT {where} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            async with asyncio.timeout(2):
+                await proxy.stop(60)
+            writer.close()
+
+    asyncio.run(scene())
+
+
 def test_a_client_that_vanishes_frees_the_origin() -> None:
     """PX29: in the middle of an endless answer."""
 
@@ -612,7 +632,7 @@ def test_a_request_is_taken_over() -> None:
                 b"POST http://mail.test/x?y HTTP/1.1\r\nHost: z\r\nTransfer-Encoding: chunked\r\n"
                 b"Expect: 100-continue\r\nContent-Type: a/b\r\n\r\n"
             )
-            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 \r\n\r\n"
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
             writer.write(b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n" + other)
             assert (await reader.readuntil(b"taken ab")).startswith(b"HTTP/1.1 200 OK\r\n")
             await reader.readuntil(b"hi")

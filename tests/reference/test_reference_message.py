@@ -85,6 +85,13 @@ def test_text_arrives_intact(text: str) -> None:
     assert text_of(parsed(compose(Draft(ANN, (BO,), "x", text), NOW))) == text + "\n"
 
 
+@pytest.mark.parametrize("letter", ["x", "网", "网 ", '"', "=?"])
+def test_no_line_is_too_long(letter: str) -> None:
+    """SC10: however long a subject, a name or a paragraph is."""
+    everyone = tuple(Mailbox(f"user{number}@b.test", letter * 600) for number in range(50))
+    strict(compose(Draft(everyone[0], everyone, letter * 3000, letter * 3000), NOW))
+
+
 def test_html_goes_beside_the_text() -> None:
     """W3: multipart/alternative, the text first."""
     message = parsed(compose(Draft(ANN, (BO,), "x", "你好", "<b>你好</b>"), NOW))

@@ -71,6 +71,48 @@ def test_it_says_what_became_of_the_mail() -> None:
     assert "hi" in server.heard
 
 
+def test_a_closed_screen_does_not_stop_the_mail() -> None:
+    """As in `smtp_client.py ... | head -1`: sent all the same, and no traceback."""
+    server = Server()
+    arguments = [sys.executable, str(PROGRAM), "--server", server.where, *MAIL, "--to", "bo@b.test"]
+    with subprocess.Popen(arguments, stdout=-1, stderr=-1, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+        process.wait(20)
+    server.join(20)
+    assert (process.returncode, errors) == (0, "")
+    assert server.heard[-1] == "QUIT"
+
+
+def test_no_password_is_told() -> None:
+    """Without a terminal there is nobody to ask: exit 77."""
+    variables = {key: value for key, value in os.environ.items() if key != "SMTP_PASSWORD"}
+    done = subprocess.run(
+        [
+            sys.executable,
+            PROGRAM,
+            "--server",
+            "127.0.0.1:1",
+            *MAIL,
+            "--to",
+            "b@c.test",
+            "--user",
+            "x",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env=variables,
+        start_new_session=True,
+    )
+    assert done.returncode == 77
+    assert done.stderr == "smtp_client: no password: set SMTP_PASSWORD, or run it in a terminal\n"
+
+
 def test_the_text_may_come_from_standard_input() -> None:
     """And be Chinese: then it is encoded."""
     server = Server()
