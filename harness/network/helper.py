@@ -122,12 +122,9 @@ def children_of(pid: int) -> list[int]:
 
 def tree_of(pids: Iterable[int]) -> list[int]:
     """These processes and all that descend from them, parents first."""
-    tree = list(dict.fromkeys(pids))
-    seen = set(tree)
+    tree = list(pids)
     for pid in tree:
-        new = [child for child in children_of(pid) if child not in seen]
-        seen.update(new)
-        tree += new
+        tree += children_of(pid)
     return tree
 
 
@@ -154,12 +151,15 @@ def _freeze(pids: Callable[[], Iterable[int]], until: float) -> list[int]:
     cannot outrun the one who kills it.
     """
     frozen: dict[int, None] = {}
-    while new := [pid for pid in tree_of(pids()) if pid not in frozen]:
-        for pid in new:
-            _kill(pid, signal.SIGSTOP)
-            frozen[pid] = None
-        if time.monotonic() > until:
-            break
+    before = -1
+    while before < len(frozen) and time.monotonic() < until:
+        before = len(frozen)
+        tree = list(pids())
+        for pid in tree:
+            if pid not in frozen:
+                frozen[pid] = None
+                _kill(pid, signal.SIGSTOP)
+            tree += children_of(pid)
     return list(frozen)
 
 

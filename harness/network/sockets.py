@@ -107,7 +107,11 @@ class DiagnosticsTable:
         """See `Table`."""
         family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
         address = socket.inet_pton(family, place.host).ljust(16, b"\0")
-        identity = _ID.pack(place.port, 0, address, bytes(16), 0, _ANY_COOKIE, _ANY_COOKIE)
+        here, there = (place.port, address), (0, bytes(16))
+        if transport == "udp":  # "swapped for historical reasons" (udp_dump_one in Linux)
+            here, there = there, here
+        (source, source_host), (target, target_host) = here, there
+        identity = _ID.pack(source, target, source_host, target_host, 0, _ANY_COOKIE, _ANY_COOKIE)
         self._ask(family, transport, 0, identity)
         try:
             return _inode(next(self._answer()))

@@ -1,0 +1,93 @@
+"""Small programs under test, and what is needed to run them on a network."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+import os
+from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
+
+from harness.network import Network, open_network
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+    from harness.network.process import WardedProcess
+
+PYTHON = (sys.executable, "-I", "-S", "-c")
+PATH = {"PATH": "/usr/bin:/bin"}
+
+#: Leaves a daemon in a session of its own, which tells that it is there and stays.
+DAEMON = """
+import os, signal
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        os.write(1, b"daemon\\n")
+        while True: signal.pause()
+    os._exit(0)
+os.wait()
+"""
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Network]:
+    network = await open_network("loopback")
+    try:
+        yield network
+    finally:
+        await network.close()
+
+
+@contextmanager
+def pipe() -> Iterator[tuple[int, int]]:
+    """The two ends of a pipe; either may be closed earlier by `os.close` on a duplicate."""
+    reader, writer = os.pipe()
+    try:
+        yield reader, writer
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+async def started(
+    network: Network,
+    argv: Sequence[str],
+    *,
+    stdout: int | None = None,
+    stdin: int | None = None,
+    env: Mapping[str, str] = PATH,
+    cwd: Path = Path("/"),
+    tty: bool = False,
+) -> WardedProcess:
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        process = await network.start(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin_fd=null if stdin is None else stdin,
+            stdout_fd=null if stdout is None else stdout,
+            stderr_fd=null if stdout is None else stdout,
+            tty=tty,
+        )
+    finally:
+        os.close(null)
+    return process  # type: ignore[return-value]
+
+
+async def output_of(network: Network, argv: Sequence[str], **how: object) -> str:
+    """All that a program and its children write, once nobody can write any more."""
+    reader, writer = os.pipe()
+    try:
+        try:
+            process = await started(network, argv, stdout=writer, **how)  # type: ignore[arg-type]
+        finally:
+            os.close(writer)
+        await process.wait()
+        await process.end()
+        with os.fdopen(os.dup(reader), "rb") as file:
+            return file.read().decode()
+    finally:
+        os.close(reader)

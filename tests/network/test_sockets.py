@@ -1,0 +1,88 @@
+"""Both tables of sockets tell the same."""
+
+import os
+import socket
+
+import pytest
+
+from harness.network import Place
+from harness.network.sockets import DiagnosticsTable, ProcTable, inodes_of, open_table
+
+
+@pytest.fixture(params=["sock_diag", "proc"])
+def table(request):
+    found = open_table() if request.param == "sock_diag" else ProcTable()
+    if request.param == "sock_diag" and not isinstance(found, DiagnosticsTable):
+        pytest.skip("this kernel has no sock_diag")
+    yield found
+    found.close()
+
+
+def bound(family, kind, host):
+    sock = socket.socket(family, kind)
+    sock.bind((host, 0))
+    if kind == socket.SOCK_STREAM:
+        sock.listen()
+    return sock
+
+
+CASES = [
+    (socket.AF_INET, "127.0.0.1", {"127.0.0.1"}, "127.0.0.1"),
+    (socket.AF_INET, "0.0.0.0", {"0.0.0.0"}, "127.0.0.1"),
+    (socket.AF_INET6, "::1", {"::1"}, "::1"),
+    (socket.AF_INET6, "::", {"::", "0.0.0.0"}, "::1"),
+    (socket.AF_INET6, "::", {"::", "0.0.0.0"}, "127.0.0.1"),
+    (socket.AF_INET6, "::ffff:127.0.0.1", {"127.0.0.1"}, "127.0.0.1"),
+]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize(("family", "host", "told", "asked"), CASES)
+def test_a_socket_is_found_by_place_and_by_inode(table, transport, family, host, told, asked):
+    kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[transport]
+    with bound(family, kind, host) as sock:
+        inode = os.fstat(sock.fileno()).st_ino
+        port = sock.getsockname()[1]
+        assert {place for i, place in table.bound(transport) if i == inode} == {
+            Place(h, port) for h in told
+        }
+        assert table.holder(Place(asked, port), transport) == inode
+        assert inode in inodes_of([os.getpid()])
+    assert table.holder(Place(asked, port), transport) is None
+
+
+def test_a_bound_tcp_socket_does_not_listen_yet(table):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        assert table.holder(Place(*sock.getsockname()), "tcp") is None
+        inode = os.fstat(sock.fileno()).st_ino
+        assert inode not in dict(table.bound("tcp"))
+
+
+def test_a_connection_does_not_listen(table):
+    with bound(socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1") as server:
+        with socket.create_connection(server.getsockname()) as client:
+            inode = os.fstat(client.fileno()).st_ino
+            assert inode not in dict(table.bound("tcp"))
+
+
+def test_many_sockets_do_not_fit_into_one_answer(table):
+    socks = [bound(socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1") for _ in range(600)]
+    try:
+        inodes = {os.fstat(sock.fileno()).st_ino for sock in socks}
+        assert inodes <= {inode for inode, _ in table.bound("tcp")}
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def test_without_sock_diag_the_tables_of_proc_are_read(monkeypatch):
+    def refused(*_):
+        raise OSError
+
+    monkeypatch.setattr(DiagnosticsTable, "bound", refused)
+    assert isinstance(open_table(), ProcTable)
+
+
+def test_a_process_that_is_gone_holds_no_sockets():
+    assert inodes_of([2**22 + 1]) == set()
