@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INDENT = "  "
+MOST_ERRORS = 50  # more than these nobody reads, and each costs a search for what was meant
 
 _HEAD = re.compile(
     r"(?P<actor>[^\s<>!]*?)(?P<number>\.[0-9]{1,6})?(?P<arrow><\?(?=\s|$)|[<>!])(?P<rest>.*)",
@@ -101,15 +102,13 @@ def _parts(text: str, *, heard: bool) -> Iterator[Part]:
         raise NotationError(message, column=half.start() + 1)
     at = 0
     while at < len(text):
-        if plain := _PLAIN.match(text, at):
-            part, at = Literal(plain[0]), plain.end()
-        else:
-            part, at = _part(text, at, heard=heard)
+        part, at = _part(text, at, heard=heard)
         yield part
 
 
 def _part(text: str, at: int, *, heard: bool) -> tuple[Part, int]:
-    """The part that begins at a character that may be special."""
+    if plain := _PLAIN.match(text, at):
+        return Literal(plain[0]), plain.end()
     char = text[at]
     if char == "\\":
         return _escape(text, at)
@@ -163,7 +162,7 @@ def _binding(text: str, opening: re.Match[str], *, heard: bool) -> tuple[Binding
 
 
 def _closing_brace(text: str, at: int) -> int:
-    """Where the brace at `at` closes; an escaped one (`\\{`) within does not count."""
+    r"""Where the brace at `at` closes; an escaped one (`\{`) within does not count."""
     depth = 0
     for found in _BRACES.finditer(text, at):
         depth += {"{": 1, "}": -1}.get(found[0], 0)
@@ -173,10 +172,10 @@ def _closing_brace(text: str, at: int) -> int:
 
 
 def regex_fault(regex: str) -> str | None:
-    """Why a regular expression cannot stand in a pattern, or None.
+    r"""Why a regular expression cannot stand in a pattern, or None.
 
     It must do so as a group among others: without flags for the whole (`(?i)`), and
-    without counting the groups before it (`\\1`).
+    without counting the groups before it (`\1`).
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # of what later Pythons may refuse
@@ -315,7 +314,13 @@ class _Reader:
         """The next line that says something; blank lines and comments are passed over."""
         while self._at < len(self._lines):
             line = self._lines[self._at]
-            if line.text and not _comment(line):
+            if len(self.errors) >= MOST_ERRORS:
+                self._fail("so many mistakes: the lines from here on were not read", line)
+                self._at = len(self._lines)
+                return None
+            if self._raw[self._at].startswith("\t", line.indent) and line.text:
+                self._fail("a tab cannot indent; write blanks", line)
+            elif line.text and not _comment(line):
                 return line
             self._at += 1
         return None
@@ -323,7 +328,8 @@ class _Reader:
     def _fail(self, message: str, line: _Line, column: int = 1) -> None:
         """Note a mistake at a column of the line's own text."""
         inside = line.indent + min(column, len(line.text))
-        self.errors.append(NotationError(message, line=line.number, column=inside))
+        if len(self.errors) <= MOST_ERRORS:
+            self.errors.append(NotationError(message, line=line.number, column=inside))
 
     def _group(self, head: _Line) -> Iterator[Group]:
         self._at += 1
@@ -420,7 +426,7 @@ def _check_actor(actor: str, number: str | None) -> None:
         raise NotationError("an entry begins with its actor: `actor> text`", line=0)
     if not _ACTOR.match(actor):
         raise NotationError(
-            f"`{_short(actor)}` is no name of an actor; names are lower-case letters, digits and `-`",
+            f"`{_short(actor)}` is no name of an actor; names are a-z, 0-9 and `-`",
             line=0,
         )
     if number is not None and int(number[1:]) < 1:

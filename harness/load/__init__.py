@@ -6,13 +6,13 @@ nothing start without it.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import AuthorError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from harness.model.program import Implementation, Role
     from harness.model.scenario import Scenario

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from harness.load.wording import suggest
-from harness.model.program import Endpoint
 from harness.model.scenario import DEFAULT_HOST, Actor, ActorKind, Faults, LineEnd, Page, Tls
 from harness.notation import PROGRAM
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.load.document import Document, Path
     from harness.load.schema import ActorShape, PageShape
-    from harness.model.program import Role
+    from harness.model.program import Endpoint, Role
 
 K = ActorKind
 

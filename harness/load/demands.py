@@ -65,9 +65,8 @@ class _Reader:
     def demands(self, shape: DemandsShape, path: Path, level: Level) -> Iterator[Demand]:
         if shape.says("exit"):
             yield ExitDemand(shape.exit, level, self._line((*path, "exit")))
-        for name in ("screen", "errors"):
-            observer: _ObserverName = name  # type: ignore[assignment]
-            yield from self._text(observer, "", getattr(shape, name), (*path, name), level)
+        yield from self._text("screen", "", shape.screen, (*path, "screen"), level)
+        yield from self._text("errors", "", shape.errors, (*path, "errors"), level)
         for glob, asked in shape.files.items():
             yield from self._text("files", glob, asked, (*path, "files", glob), level)
         for name, (count, unit) in shape.heard.items():

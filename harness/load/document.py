@@ -177,6 +177,7 @@ class _Composer(_Parser):
     _depth = 0
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        del value
         if kind is yaml.ScalarNode:
             return _PLAIN if implicit[0] else _TEXT_TAG
         return "tag:yaml.org,2002:map" if kind is yaml.MappingNode else "tag:yaml.org,2002:seq"
@@ -267,7 +268,7 @@ class _Reader:
             merged |= self._merge(value_node, path)
         own: dict[Any, Any] = {}
         for key_node, value_node in pairs:
-            key = self._key(key_node, path)
+            key = self._key(key_node)
             if key in own:
                 first = self._document.keys[(*path, key)].line
                 message = f"`{key}` is written twice; it stands in line {first} already"
@@ -277,13 +278,10 @@ class _Reader:
                 own[key] = self._value(value_node, (*path, key))
         return {**merged, **own}
 
-    def _key(self, node: yaml.Node, path: Path) -> Any:
+    def _key(self, node: yaml.Node) -> Any:
         if not isinstance(node, yaml.ScalarNode):
-            _refuse(
-                self._document,
-                _place(node),
-                "a list or mapping cannot be a key; text with `{` or `[` must stand in quotes",
-            )
+            message = "a key cannot be a list or mapping; put text with `{` or `[` in quotes"
+            _refuse(self._document, _place(node), message)
         key = resolve_plain(node.value) if node.tag == _PLAIN else node.value
         return node.value if key is None or isinstance(key, bool | Real) else key
 

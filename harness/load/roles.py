@@ -81,18 +81,19 @@ def _default(document: Document, role: str, name: str, values: list[str]) -> Val
 
 
 def _check_names(document: Document, role: str, shape: RoleShape) -> None:
-    names = {("roles", role)}
-    names |= {("roles", role, "endpoints", name) for name in shape.endpoints}
-    names |= {("roles", role, "parameters", name) for name in shape.parameters}
-    names |= {("roles", role, "features", name) for name in shape.features}
-    for path in sorted(names):
-        if not _NAME.fullmatch(path[-1]):
-            document.complain(
-                path, f"`{path[-1]}` is no name; names are a-z, 0-9 and `-`", key=True
-            )
-        elif path[-1] in _RESERVED and "features" not in path:
-            message = f"`{path[-1]}` has a meaning of its own; choose another name"
-            document.complain(path, message, key=True)
+    _check_name(document, ("roles", role))
+    for section in ("endpoints", "parameters", "features"):
+        for name in getattr(shape, section):
+            _check_name(document, ("roles", role, section, name))
     for name in shape.parameters.keys() & shape.endpoints.keys():
         message = f"`{name}` is an endpoint already; choose another name"
         document.complain(("roles", role, "parameters", name), message, key=True)
+
+
+def _check_name(document: Document, path: tuple[str, ...]) -> None:
+    name = path[-1]
+    if not _NAME.fullmatch(name):
+        document.complain(path, f"`{name}` is no name; names are a-z, 0-9 and `-`", key=True)
+    elif name in _RESERVED and "features" not in path:
+        message = f"`{name}` has a meaning of its own; choose another name"
+        document.complain(path, message, key=True)

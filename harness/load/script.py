@@ -10,13 +10,13 @@ from harness.load.wording import suggest
 from harness.model.exchange import Arrow, Directive, Entry, Exchange, Group
 from harness.model.fixtures import find_fixture, fixture_folders
 from harness.model.scenario import Actor, ActorKind
-from harness.model.template import Template
 from harness.notation import PROGRAM, parse_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from harness.load.document import Document
+    from harness.model.template import Template
 
 _PATH = ("exchange",)
 _NOBODY = {ActorKind.CLOSED, ActorKind.FILTERED}
