@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -125,6 +124,7 @@ def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
 
 
 def _play(programme: Programme, request: Request, options: dict[str, Any]) -> int:
+    import asyncio  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
     from harness import pipeline, report  # noqa: PLC0415
