@@ -138,9 +138,10 @@ class _Copy:
         self._size, self._most_size = 0, size
 
     def folder(self, source: Path, target: Path) -> None:
-        for entry in os.scandir(source):
-            self._count(entry)
-            self._copy(entry, target / entry.name)
+        with os.scandir(source) as entries:
+            for entry in entries:
+                self._count(entry)
+                self._copy(entry, target / entry.name)
         shutil.copystat(source, target)
         target.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRWXU)
 
@@ -156,10 +157,10 @@ class _Copy:
             self._remember(target)
 
     def _link(self, link: Path, target: Path) -> None:
-        end = link.resolve()
+        end = Path(os.path.realpath(link))  # unlike resolve, it bears loops
         if end.is_relative_to(self.source):
             # Relative, and without detours: an absolute one would lead to the author's folder.
-            target.symlink_to(os.path.relpath(end, link.parent.resolve()))
+            target.symlink_to(os.path.relpath(end, link.parent))
             self._remember(target)
 
     def _remember(self, target: Path) -> None:

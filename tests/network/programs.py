@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
 import os
-from pathlib import Path
 import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.network import Network, open_network
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from harness.network.process import WardedProcess
 
@@ -38,17 +39,6 @@ async def opened() -> AsyncIterator[Network]:
         yield network
     finally:
         await network.close()
-
-
-@contextmanager
-def pipe() -> Iterator[tuple[int, int]]:
-    """The two ends of a pipe; either may be closed earlier by `os.close` on a duplicate."""
-    reader, writer = os.pipe()
-    try:
-        yield reader, writer
-    finally:
-        os.close(reader)
-        os.close(writer)
 
 
 async def started(
@@ -80,14 +70,12 @@ async def started(
 async def output_of(network: Network, argv: Sequence[str], **how: object) -> str:
     """All that a program and its children write, once nobody can write any more."""
     reader, writer = os.pipe()
-    try:
+    with os.fdopen(reader, "rb") as file:
         try:
             process = await started(network, argv, stdout=writer, **how)  # type: ignore[arg-type]
         finally:
             os.close(writer)
+        output = asyncio.create_task(asyncio.to_thread(file.read))
         await process.wait()
         await process.end()
-        with os.fdopen(os.dup(reader), "rb") as file:
-            return file.read().decode()
-    finally:
-        os.close(reader)
+        return (await output).decode()

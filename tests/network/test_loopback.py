@@ -4,13 +4,12 @@ import asyncio
 import errno
 import os
 import socket
-import time
 
 import pytest
-
 from harness.errors import MachineError
 from harness.network import Loopback, Place, open_network, rung_of
 from harness.network.loopback import _is_full
+
 from tests.network.programs import PYTHON, opened, started
 
 SERVER = """
@@ -331,19 +330,6 @@ def test_somebody_elses_server_is_not_the_programs():
                 place = Place(*server.getsockname())
                 assert not network.listens(process, place, "tcp")
                 assert network.listening(process, "tcp") == set()
-
-    asyncio.run(main())
-
-
-def test_asking_is_cheap():
-    async def main():
-        async with opened() as network:
-            place = network.reserve("tcp")
-            process = await served(network, *place, "tcp")
-            before = time.process_time()
-            for _ in range(100):
-                network.listens(process, place, "tcp")
-            print(f"{(time.process_time() - before) * 10:.3f} ms")  # told, not demanded
 
     asyncio.run(main())
 

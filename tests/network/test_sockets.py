@@ -4,7 +4,6 @@ import os
 import socket
 
 import pytest
-
 from harness.network import Place
 from harness.network.sockets import DiagnosticsTable, ProcTable, inodes_of, open_table
 
