@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def match_whole(
 def match_start(
     pattern: Template, text: str, bound: Mapping[str, str] | None = None
 ) -> Match | None:
-    """Match the shortest beginning of the text."""
+    """Match a beginning of the text, as short as the pattern allows."""
     return _match(pattern, text, bound or {}, whole=False)
 
 
@@ -78,58 +79,106 @@ def _match(pattern: Template, text: str, bound: Mapping[str, str], *, whole: boo
 def _compiled(
     pattern: Template, known: tuple[tuple[str, str], ...], *, whole: bool
 ) -> tuple[re.Pattern[str], dict[str, str]]:
-    """A regular expression that is linear in the text where no name comes twice.
+    builder = _Builder(pattern, dict(known), whole=whole)
+    return re.compile(builder.build(), re.DOTALL), builder.groups
 
-    Between two `*` the first place that fits is as good as any later one, so the search
-    need never come back to it: each stretch is an atomic group.
-    """
-    builder = _Builder(dict(known), whole=whole)
-    return re.compile(builder.build(pattern), re.DOTALL), builder.groups
+
+@dataclass(slots=True)
+class _Stretch:
+    """A gap (`*`, or a name that comes once) and what follows it up to the next gap."""
+
+    gap: str = ""
+    text: str = ""
+    settled: bool = True  # the first place that fits is as good as any later one
 
 
 class _Builder:
-    def __init__(self, known: Mapping[str, str], *, whole: bool) -> None:
+    """Writes the regular expression of a pattern, linear in the text for all that is ours.
+
+    Behind a gap the first place where a text fits is as good as any later one, so the search
+    need never come back to it: each stretch is an atomic group.  Only an expression of the
+    author's, and a name that comes again, may have to be taken anew.
+    """
+
+    def __init__(self, pattern: Template, known: Mapping[str, str], *, whole: bool) -> None:
+        self._pattern = pattern
         self._known = known
         self._whole = whole
+        self._times = Counter(binding.name for binding in pattern.bindings)
+        self._count = 0  # of groups so far, the author's own included
+        self._stretches = [_Stretch()]
         self.groups: dict[str, str] = {}  # group of the expression -> name of the binding
 
-    def build(self, pattern: Template) -> str:
-        stretches = self._stretches(pattern)
-        names = [binding.name for binding in pattern.bindings]
-        atomic = len(names) == len(set(names))
-        first, *rest = stretches
-        out = first
-        for index, stretch in enumerate(rest):
-            last = index == len(rest) - 1
-            if last and not stretch:
-                out += ".*" if self._whole else ""
-            elif atomic and not (last and self._whole):
-                out += f"(?>.*?{stretch})"
-            else:
-                out += f".*?{stretch}"
-        return out + (r"\Z" if self._whole else "")
-
-    def _stretches(self, pattern: Template) -> list[str]:
-        stretches = [""]
-        for index, part in enumerate(pattern.parts):
+    def build(self) -> str:
+        for index, part in enumerate(self._pattern.parts):
             if isinstance(part, Anything):
-                stretches.append("")
+                self._stretches.append(_Stretch(".*?"))
+            elif isinstance(part, Binding) and part.name not in self._known:
+                self._bind(part, last=index == len(self._pattern.parts) - 1)
             else:
-                stretches[-1] += self._expression(part, last=index == len(pattern.parts) - 1)
-        return stretches
+                self._stretches[-1].text += re.escape(self._literal(part))
+        *firsts, last = self._stretches
+        out = "".join(f"(?>{s.gap}{s.text})" if s.settled else s.gap + s.text for s in firsts)
+        if not self._whole:
+            return out + last.gap + last.text
+        return rf"{out}{last.gap}{last.text}\Z"
 
-    def _expression(self, part: Literal | Binding | Parameter, *, last: bool) -> str:
+    def _literal(self, part: Literal | Binding | Parameter) -> str:
         if isinstance(part, Literal):
-            return re.escape(part.text)
-        if isinstance(part, Parameter):  # a value that nobody filled in matches only itself
-            return re.escape(f"${{{part.name}}}")
-        if part.name in self._known:
-            return re.escape(self._known[part.name])
+            return part.text
+        if isinstance(part, Binding):
+            return self._known[part.name]
+        return f"${{{part.name}}}"  # a value that nobody filled in matches only itself
+
+    def _bind(self, part: Binding, *, last: bool) -> None:
         for group, name in self.groups.items():
             if name == part.name:
-                return f"(?P={group})"
+                self._stretches[-1].text += f"(?P={group})"
+                return
         group = f"b{len(self.groups)}"
         self.groups[group] = part.name
-        # in a stream a name at the very end would bind its first character only
-        default = r"\S+" if last and not self._whole else ".+?"
-        return f"(?P<{group}>{part.regex if part.regex is not None else default})"
+        self._count += 1
+        if part.regex is not None:
+            regex = _embedded(part.regex, group, self._count)
+            self._count += re.compile(part.regex).groups
+        else:
+            # in a stream a name at the very end would bind its first character only
+            regex = r"\S+" if last and not self._whole else ".+?"
+        if part.regex is None and self._times[part.name] == 1:
+            self._stretches.append(_Stretch(f"(?P<{group}>{regex})"))
+        else:
+            self._stretches[-1].text += f"(?P<{group}>{regex})"
+            self._stretches[-1].settled = False
+
+
+_GROUP_WORDS = re.compile(
+    r"""
+    (?P<plain> \\[0-3][0-7]{2} | \\[^1-9] | \[\^?\]?(?:\\.|[^\]\\])*\] )
+    | \\(?P<number> [1-9][0-9]? )
+    | \(\?P<(?P<name> \w+ )>
+    | \(\?P=(?P<same> \w+ )\)
+    | \(\?\((?P<whether> \w+ )\)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _embedded(regex: str, group: str, before: int) -> str:
+    """An author's expression as a part of ours: its groups and names stay its own.
+
+    Its numbers count from `before`, its names get the name of our group in front.
+    """
+
+    def word(found: re.Match[str]) -> str:
+        if found["number"]:
+            return f"\\{int(found['number']) + before}"
+        if found["name"]:
+            return f"(?P<{group}_{found['name']}>"
+        if found["same"]:
+            return f"(?P={group}_{found['same']})"
+        if whether := found["whether"]:
+            own = int(whether) + before if whether.isdigit() else f"{group}_{whether}"
+            return f"(?({own})"
+        return found[0]
+
+    return _GROUP_WORDS.sub(word, regex)
