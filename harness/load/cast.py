@@ -51,6 +51,7 @@ _FITS: dict[ActorKind, set[str]] = {
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _HOST = re.compile(r"[^\s/:@\[\]]+")
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]")
 _MAILBOX = re.compile(r"[^\s@]+@[^\s@]+")
 _REPLY = re.compile(r"[2-5][0-9][0-9](?:[ -].*)?", re.DOTALL)
 
@@ -122,7 +123,7 @@ class _Actors:
         at, to = self._shape.says("at"), self._shape.says("to")
         if self._kind is K.TERMINAL:
             return
-        if at and to:
+        if at and to and "to" in self._allowed():
             message = f"`{self._name}` has both; it stands somewhere (`at`) or dials (`to`)"
             self._complain(message, "to", key=True)
         elif not (at or to):
@@ -171,7 +172,7 @@ class _Actors:
         if self._kind is K.TERMINAL:
             return None
         if self._shape.says("to"):
-            return self._dialled()
+            return self._dialled() if "to" in self._allowed() else None
         candidates = {e.name: e for e in self._role.endpoints.values() if e.direction == "dials"}
         if self._shape.says("as_"):
             return self._named(candidates)
@@ -180,26 +181,31 @@ class _Actors:
         return self._only_one(candidates)
 
     def _dialled(self) -> str | None:
-        listening = [e.name for e in self._role.endpoints.values() if e.direction == "listens"]
-        if self._shape.to in listening:
-            return self._shape.to
+        role = self._role
+        listening = [e.name for e in role.endpoints.values() if e.direction == "listens"]
         if not listening:
-            message = f"a {self._role.name} listens nowhere, so nobody can dial it"
-        else:
+            self._complain(f"{role.name} listens nowhere, so nobody can dial it", "to")
+        elif self._shape.to not in listening:
             hint = suggest(self._shape.to, listening)
-            message = f"a {self._role.name} does not listen at `{self._shape.to}`{hint}"
-        self._complain(message, "to")
+            self._complain(f"{role.name} does not listen at `{self._shape.to}`{hint}", "to")
+        elif not self._fits(role.endpoints[self._shape.to]):
+            self._complain_misfit(role.endpoints[self._shape.to], "to")
+        else:
+            return self._shape.to
         return None
+
+    def _complain_misfit(self, endpoint: Endpoint, key: str) -> None:
+        message = f"`{endpoint.name}` speaks {endpoint.protocol}, and this actor is {self._kind}"
+        self._complain(message, key)
 
     def _named(self, candidates: Mapping[str, Endpoint]) -> str | None:
         wanted = self._shape.as_
         if wanted not in candidates:
             hint = suggest(wanted, candidates)
-            self._complain(f"a {self._role.name} dials no `{wanted}`{hint}", "as")
+            self._complain(f"{self._role.name} dials no `{wanted}`{hint}", "as")
             return None
         if not self._fits(candidates[wanted]):
-            protocol = candidates[wanted].protocol
-            self._complain(f"`{wanted}` speaks {protocol}, and this actor is {self._kind}", "as")
+            self._complain_misfit(candidates[wanted], "as")
         return wanted
 
     def _only_one(self, candidates: Mapping[str, Endpoint]) -> str | None:
@@ -211,13 +217,16 @@ class _Actors:
             names = " or ".join(f"`as: {e.name}`" for e in fitting)
             self._complain(f"`{self._name}` may play several endpoints; write {names}", key=True)
         else:
-            dialled = [f"{e.name} ({e.protocol})" for e in candidates.values()]
-            where = f"; it dials: {', '.join(dialled)}" if dialled else "; it dials nobody"
-            if self._role.listens and "to" in self._allowed():
-                where += f"; an actor dials it by `to: {self._role.listens.name}`"
-            message = f"a {self._role.name} has nothing to dial that `{self._name}` could be{where}"
-            self._complain(message, key=True)
+            self._complain_nothing_to_play(candidates.values())
         return None
+
+    def _complain_nothing_to_play(self, candidates: Iterable[Endpoint]) -> None:
+        role, names = self._role, [f"{e.name} ({e.protocol})" for e in candidates]
+        where = f"it dials: {', '.join(names)}" if names else "it dials nobody"
+        if role.listens and "to" in self._allowed() and self._fits(role.listens):
+            where += f"; an actor dials it by `to: {role.listens.name}`"
+        message = f"{role.name} has nothing to dial that `{self._name}` could be; {where}"
+        self._complain(message, key=True)
 
     def _fits(self, endpoint: Endpoint) -> bool:
         return endpoint.protocol == "any" or endpoint.protocol in _FITS[self._kind]
@@ -263,22 +272,15 @@ def parse_address(text: str, *, default_host: str | None) -> str:
     host, colon, port = text.rpartition(":")
     if not colon:
         if default_host is None or not (_is_hole(port) or port.isdigit()):
-            raise ValueError(f"`{text}` has no port; write host:port{_or_port(default_host)}")
+            raise ValueError(f"`{text}` has no port; write host:port")
         host = default_host
-    elif ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError(f"`{text}` is ambiguous; write [{text}]:PORT with brackets")
-    elif not (
-        _is_hole(host)
-        or _HOST.fullmatch(host.removeprefix("[").removesuffix("]").replace(":", "."))
-    ):
-        raise ValueError(f"`{host}` is no host; write host:port{_or_port(default_host)}")
+    elif ":" in host and not _BRACKETED.fullmatch(host):
+        raise ValueError(f"`{text}` needs brackets around the host: [{host}]:{port}")
+    elif not (_is_hole(host) or _HOST.fullmatch(host) or _BRACKETED.fullmatch(host)):
+        raise ValueError(f"`{host}` is no host; write host:port")
     if not (_is_hole(port) or _is_port(port)):
         raise ValueError(f"`{port}` is no port; ports are 1 to 65535")
     return f"{host}:{port}"
-
-
-def _or_port(default_host: str | None) -> str:
-    return f" or a port (which then is {default_host}'s)" if default_host else ""
 
 
 def _is_hole(text: str) -> bool:

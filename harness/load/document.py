@@ -247,7 +247,7 @@ class _Reader:
             self._document.complain(path, f"the tag `{tag}` has no meaning here; delete it")
         if isinstance(node, yaml.ScalarNode):
             self._document.styles[path] = node.style or ""
-            return resolve_plain(node.value) if node.tag == _PLAIN else node.value
+            return node.value if node.tag == _TEXT_TAG else resolve_plain(node.value)
         return self._collection(node, path)
 
     def _collection(self, node: yaml.Node, path: Path) -> Any:

@@ -145,7 +145,7 @@ class _Reader:
             for index, feature in enumerate(features if role else []):
                 if role and feature not in role.features:
                     message = (
-                        f"`{feature}` is no feature of a {name}{suggest(feature, role.features)}"
+                        f"`{feature}` is no feature of {name}{suggest(feature, role.features)}"
                     )
                     self._document.complain(("lacks", name, index), message)
         return {name: tuple(features) for name, features in lists.items()}
@@ -163,5 +163,5 @@ def _unknown(role: Role, key: str) -> str:
         return f"`{key}` is not supported by this version yet"
     if key == "server":
         names = ", ".join(role.endpoints)
-        return f"a {role.name} has several endpoints; name the one that is hard-coded: {names}"
+        return f"{role.name} has several endpoints; name the one that is hard-coded: {names}"
     return f"unknown key `{key}`{suggest(key, ['run', 'env', *role.endpoints])}"

@@ -34,15 +34,15 @@ def load_roles(folder: Path | None = None) -> dict[str, Role]:
     path = folder / FILE_NAME if folder else None
     if path is None or not path.is_file():
         return dict(own)
-    return {**own, **_read(path, own)}
+    return {**own, **read_roles(path, own)}
 
 
 @cache
 def _own_roles() -> dict[str, Role]:
-    return _read(_OWN, {})
+    return read_roles(_OWN, {})
 
 
-def _read(path: Path, taken: Mapping[str, Role]) -> dict[str, Role]:
+def read_roles(path: Path, taken: Mapping[str, Role]) -> dict[str, Role]:
     document = read_document(path)
     shape = shape_of(document, RolesShape)
     document.raise_problems()

@@ -69,7 +69,7 @@ def _role(document: Document, path: FilePath, roles: Mapping[str, Role]) -> Role
     if not isinstance(document.data, dict):
         return None
     written = document.data.get("role")
-    if written is not None and not isinstance(written, str):
+    if "role" in document.data and not isinstance(written, str):
         return None  # the shape says so
     folder = path.absolute().parent
     of_folder = folder.name if folder.name in roles or folder.parent.name == "scenarios" else None
@@ -111,9 +111,10 @@ class _Maker:
         cases = self._cases()
         check_exchange(document, self._exchange, cast)
         demands = read_demands(document, shape.expect, cast)
-        if not demands and not could_fail(self._exchange):
-            self._complain_nothing_to_fail()
         self._check_parameters(self._known(cast, cases))
+        # after a mistake it might be the mistake's fault
+        if not (document.problems or demands or could_fail(self._exchange)):
+            self._complain_nothing_to_fail()
         return Scenario(
             id=f"{self._role.name}/{self._path.stem}",
             file=str(self._path),
@@ -138,8 +139,6 @@ class _Maker:
         self._document.complain(path, message, key=key)
 
     def _complain_nothing_to_fail(self) -> None:
-        if self._document.data.get("exchange") and not self._exchange.items:
-            return  # its lines are wrong, and that has been said
         message = (
             "this could not fail: nothing is heard (`<`), expected (`! expect`) or in `expect`"
         )
@@ -160,7 +159,7 @@ class _Maker:
             if not _REQUIREMENT.fullmatch(requirement):
                 message = f"`{requirement}` is no requirement; they look like W5"
                 self._complain(("covers", index), message)
-        self._check_among("uses", self._role.features, f"feature of a {self._role.name}")
+        self._check_among("uses", self._role.features, f"feature of {self._role.name}")
         self._check_among("needs", NEEDS, "need")
 
     def _check_among(self, key: str, known: Mapping[str, Any], what: str) -> None:
@@ -176,8 +175,9 @@ class _Maker:
             self._complain(("cases",), "`cases` is empty; write one, or leave it out")
         cases = tuple(self._case(i, row) for i, row in enumerate(self._shape.cases))
         self._check_case_names(cases)
-        for index, case in enumerate(cases[1:], 1):
-            self._check_alike(cases[0], case, index)
+        for index, case in enumerate(cases):
+            if case.values:
+                self._check_alike(cases[0], case, index)
         return cases
 
     def _case(self, index: int, row: Mapping[str, str]) -> Case:
@@ -191,8 +191,10 @@ class _Maker:
         names: dict[str, int] = {}
         for index, case in enumerate(cases):
             first = names.setdefault(case.name, index)
-            if case.name.strip() == "" and case.values:
-                self._complain(("cases", index), "this case has an empty name; give it a `name:`")
+            if case.name.strip() == "":
+                if case.values:
+                    message = "this case has an empty name; give it a `name:`"
+                    self._complain(("cases", index), message)
             elif first != index:
                 message = f"case {first + 1} is named `{case.name}` too; give this one a `name:`"
                 self._complain(("cases", index), message)
@@ -213,7 +215,7 @@ class _Maker:
             parameter = self._role.parameters.get(name)
             if parameter is None:
                 hint = suggest(name, self._role.parameters)
-                message = f"a {self._role.name} has no parameter `{name}`{hint}"
+                message = f"{self._role.name} has no parameter `{name}`{hint}"
                 self._complain(("program", name), message, key=True)
             elif isinstance(parameter.default, tuple):
                 program[name] = tuple(values)
@@ -240,16 +242,14 @@ class _Maker:
 
     def _parameters_of_exchange(self) -> Iterator[tuple[Place, str]]:
         for entry in self._exchange.entries():
-            for template in templates(entry):
+            for line, template in templates(entry):
                 for name in template.parameters:
-                    yield self._find(name, entry.line), name
+                    yield self._find(name, line), name
 
     def _find(self, name: str, line: int) -> Place:
-        """Where `${name}` stands, at or (in a body) below a line of the exchange."""
-        for number, text in enumerate(self._document.source[line - 1 :], line):
-            if found := re.search(rf"\$\{{\s*{re.escape(name)}\s*\}}", text):
-                return Place(number, found.start() + 1)
-        return Place(line, 1)
+        """Where `${name}` stands in a line of the exchange."""
+        found = re.search(rf"\$\{{\s*{re.escape(name)}\s*\}}", self._document.source[line - 1])
+        return Place(line, found.start() + 1 if found else 1)
 
     def _parameters_of_data(self) -> Iterator[tuple[Place, str]]:
         for path, text in _texts(self._document.data, ()):

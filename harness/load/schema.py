@@ -32,12 +32,18 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is None:
-        raise _wrong('is empty; write a text, "" for an empty one')
+        raise _wrong('is empty; write a text (an empty one is "")')
     if isinstance(value, dict):
         raise _wrong("must be text, not a mapping; put text with `{` or `: ` in quotes")
     if isinstance(value, list):
         raise _wrong("must be one text, not a list; put text with `[` in quotes")
     return as_text(value)
+
+
+def _block(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise _wrong("must be a block of lines; write `exchange: |`, and it below")
 
 
 def _duration(value: Any) -> float:
@@ -91,6 +97,7 @@ def _regex(value: Any) -> str:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
+Block = Annotated[str, BeforeValidator(_block)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 OneOrMany = Annotated[list[str], BeforeValidator(_one_or_many)]
 Status = Annotated[int | None, BeforeValidator(_status)]
@@ -248,7 +255,7 @@ class ScenarioShape(Shape):
     cases: list[dict[Text, Text]] = []
     cast: dict[Text, ActorShape] = {}
     program: dict[Text, OneOrMany] = {}
-    exchange: Text = ""
+    exchange: Block = ""
     expect: ExpectShape = Field(default_factory=ExpectShape)
 
 

@@ -37,9 +37,8 @@ def read_exchange(document: Document) -> Exchange:
         return Exchange()
     style = document.styles[_PATH]
     if style != "|":
-        document.complain(
-            _PATH, "an exchange is a block of lines; write `exchange: |`, and it below"
-        )
+        message = "`exchange` must be a block of lines; write `exchange: |`, and it below"
+        document.complain(_PATH, message)
         return Exchange()
     first_line = document.values[_PATH].line + 1
     margin = _margin(document, first_line)
@@ -66,7 +65,7 @@ def unknown_actors(document: Document, exchange: Exchange, cast: Collection[str]
     for entry in exchange.entries():
         if entry.actor not in cast and entry.actor != PROGRAM:
             message = f"`{entry.actor}` is not in the cast{suggest(entry.actor, cast)}"
-            document.complain_at(_start(document, entry), message)
+            document.complain_at(_start(document, entry.line), message)
 
 
 def check_exchange(document: Document, exchange: Exchange, cast: Mapping[str, Actor]) -> None:
@@ -95,16 +94,17 @@ def _demands(entry: Entry) -> bool:
     return entry.arrow is Arrow.HEARS or expects
 
 
-def templates(entry: Entry) -> Iterator[Template]:
-    """The text of an entry, of its body lines and of their directives."""
-    yield entry.text
-    for line in entry.body:
-        yield line.argument if isinstance(line, Directive) else line
+def templates(entry: Entry) -> Iterator[tuple[int, Template]]:
+    """The text of an entry, of its body lines and of their directives, each with its line."""
+    yield entry.line, entry.text
+    for number, line in enumerate(entry.body, entry.line + 1):
+        yield number, line.argument if isinstance(line, Directive) else line
 
 
-def _start(document: Document, entry: Entry) -> Place:
-    source = document.source[entry.line - 1]
-    return Place(entry.line, len(source) - len(source.lstrip()) + 1)
+def _start(document: Document, line: int) -> Place:
+    """Where the text of a line begins."""
+    source = document.source[line - 1]
+    return Place(line, len(source) - len(source.lstrip()) + 1)
 
 
 class _Checker:
@@ -113,14 +113,14 @@ class _Checker:
         self._cast = cast
         self._bound: set[str] = set()
 
-    def _complain(self, entry: Entry, message: str) -> None:
-        self._document.complain_at(_start(self._document, entry), message)
+    def _complain(self, line: int, message: str) -> None:
+        self._document.complain_at(_start(self._document, line), message)
 
     def group(self, group: Group) -> None:
         for entry in group.entries:
             if entry.arrow is not Arrow.HEARS:
                 message = f"only what is heard (`<`) can stand under `{group.kind}`"
-                self._complain(entry, message)
+                self._complain(entry.line, message)
 
     def entry(self, entry: Entry) -> None:
         self._check_bindings(entry)
@@ -132,68 +132,64 @@ class _Checker:
 
     def _check_program(self, entry: Entry) -> None:
         if entry.act and entry.act.name in _ACTS_NOT_YET:
-            self._complain(entry, f"`{entry.act.name}` is not played by this version yet")
+            self._complain(entry.line, f"`{entry.act.name}` is not played by this version yet")
         if entry.connection is not None:
-            self._complain(
-                entry, "the program has no connections of its own here; write `program!`"
-            )
+            message = "the program has no connections of its own here; write `program!`"
+            self._complain(entry.line, message)
 
     def _check_actor(self, entry: Entry, actor: Actor) -> None:
         if actor.kind in _NOBODY:
             message = f"`{actor.name}` is {actor.kind}: nobody is there who could speak or hear"
-            self._complain(entry, message)
+            self._complain(entry.line, message)
             return
         if entry.connection is not None and actor.transport != "tcp":
-            self._complain(
-                entry, f"`{actor.name}` is {actor.kind} and has no connections to number"
-            )
+            message = f"`{actor.name}` is {actor.kind} and has no connections to number"
+            self._complain(entry.line, message)
         if entry.act:
             self._check_act(entry, entry.act.name, actor)
         if entry.body and actor.kind not in _WITH_BODY:
             message = f"`{actor.name}` is {actor.kind}; only http and smtp messages have a body"
-            self._complain(entry, message)
+            self._complain(entry.line, message)
         self._check_directives(entry)
 
     def _check_act(self, entry: Entry, act: str, actor: Actor) -> None:
         if act in _ACTS_NOT_YET:
-            self._complain(entry, f"`{act}` is not played by this version yet")
+            self._complain(entry.line, f"`{act}` is not played by this version yet")
         elif act not in (allowed := _acts_of(actor)):
             message = f"`{actor.name}` ({_manner(actor)}) cannot `{act}`; it can: "
-            self._complain(entry, message + ", ".join(sorted(allowed)))
+            self._complain(entry.line, message + ", ".join(sorted(allowed)))
 
     def _check_directives(self, entry: Entry) -> None:
-        for directive in (line for line in entry.body if isinstance(line, Directive)):
-            name = directive.name
-            if name not in _DIRECTIVES:
-                self._complain(entry, f"unknown directive `@{name}`{suggest(name, _DIRECTIVES)}")
-                continue
-            argument = _plain(directive.argument)
-            if argument is None:
-                continue  # a case's value fills it in; the play will see
-            if name == "bytes":
-                if not argument.isdigit():
-                    self._complain(entry, f"`@bytes` takes a number, not `{argument}`")
-            else:
-                self._check_file(entry, name, argument)
+        for line, directive in enumerate(entry.body, entry.line + 1):
+            if isinstance(directive, Directive):
+                fault = self._fault(directive.name, _plain(directive.argument))
+                if fault:
+                    self._complain(line, fault)
 
-    def _check_file(self, entry: Entry, name: str, argument: str) -> None:
+    def _fault(self, name: str, argument: str | None) -> str | None:
+        """What is wrong with a directive; an argument with holes is seen by the play only."""
+        if name not in _DIRECTIVES:
+            return f"unknown directive `@{name}`{suggest(name, _DIRECTIVES)}"
+        if argument is None:
+            return None
+        if name == "bytes":
+            number = argument.isascii() and argument.isdigit() and len(argument) <= 9
+            return None if number else f"`@bytes` takes a number, not `{argument}`"
         if not argument:
-            self._complain(entry, f"`@{name}` takes a file: `@{name} forms/mail.yaml`")
-        elif find_fixture(self._document.file, argument) is None:
+            return f"`@{name}` takes a file: `@{name} forms/mail.yaml`"
+        if find_fixture(self._document.file, argument) is None:
             places = " or ".join(map(str, fixture_folders(self._document.file)))
-            self._complain(entry, f"there is no `{argument}` in {places}")
+            return f"there is no `{argument}` in {places}"
+        return None
 
     def _check_bindings(self, entry: Entry) -> None:
-        for template in templates(entry):
-            for binding in template.bindings:
-                if not entry.heard and binding.name not in self._bound:
-                    message = (
-                        f"`{{{binding.name}}}` has no value yet: no `<` above binds it; "
-                        rf"write \{{ for a brace"
-                    )
-                    self._complain(entry, message)
-                if entry.heard:
-                    self._bound.add(binding.name)
+        for line, template in templates(entry):
+            names = {binding.name for binding in template.bindings}
+            if entry.heard:
+                self._bound |= names
+            for name in sorted(names - self._bound):
+                message = f"`{{{name}}}` has no value yet: no `<` above binds it"
+                self._complain(line, rf"{message}; write \{{ for a brace")
 
 
 def _acts_of(actor: Actor) -> set[str]:

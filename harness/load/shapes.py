@@ -89,6 +89,8 @@ def _subject(document: Document, path: Path) -> str:
 
 
 def _unknown(key: Any, known: list[str], value: Any) -> str:
+    if known == ["number"]:
+        return f"unknown key `{key}`; {_EXAMPLES['number']}; put text with `{{` in quotes"
     if key in NOT_YET:
         return f"`{key}` is not played by this version yet"
     if key in _INSTEAD_OF:
@@ -101,19 +103,18 @@ def _unknown(key: Any, known: list[str], value: Any) -> str:
 
 def _misspelt(key: str, parent: tuple[int | str, ...], errors: list[ErrorDetails]) -> bool:
     """Whether an unknown key beside it is this one misspelt: then one message is enough."""
-    return any(
-        error["type"] == "extra_forbidden"
-        and error["loc"][:-1] == parent
-        and f"`{key}`" in suggest(str(error["loc"][-1]), [key])
-        and "did you mean" in suggest(str(error["loc"][-1]), [key])
+    beside = (
+        str(error["loc"][-1])
         for error in errors
+        if error["type"] == "extra_forbidden" and error["loc"][:-1] == parent
     )
+    return any(key == "number" or "did you mean" in suggest(word, [key]) for word in beside)
 
 
 _EXAMPLES = {
     "title": "write in one sentence what must hold",
     "kind": "write what the actor is: smtp, http, udp, tcp, terminal, closed or filtered",
-    "number": "an item is a text or `{number: {near: WORDS, is: N}}`",
+    "number": "an item is a text, or {number: {near: WORDS, is: N}}",
     "run": "write the command line: run: [python3, client.py]",
     "name": "write whose programs these are",
 }
@@ -173,6 +174,8 @@ def _predicate(detail: ErrorDetails) -> str:
         case "union_tag_invalid":
             return f"must be text or a mapping, not {shown(value)}"
     wanted = _WANTED.get(detail["type"].rpartition("_")[0], detail["msg"])
+    if value is None:
+        return f"is empty; write {wanted}, or leave it out"
     return f"must be {wanted}, not {shown(value)}"
 
 

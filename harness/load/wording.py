@@ -25,7 +25,7 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = value if isinstance(value, str) else as_text(value)
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
 

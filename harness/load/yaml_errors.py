@@ -30,14 +30,6 @@ _MESSAGES = (
         message='put `{word}` in quotes: "{word}"; YAML reads an unquoted `{char}` as its own',
     ),
     _Known("cannot start any token", at_opening=False, message=_CANNOT_BEGIN),
-    _Known(
-        "mapping values are not allowed",
-        at_opening=False,
-        message=(
-            "there is one `:` too many here; put text with `: ` in it in quotes, "
-            "and look at the indentation"
-        ),
-    ),
     _Known("flow (mapping|sequence).*expected ','", at_opening=True, message=_OPEN),
     _Known(
         "flow node",
@@ -62,11 +54,6 @@ _MESSAGES = (
         message="a second document begins here; a file holds one: delete `---`",
     ),
     _Known("directive", at_opening=True, message="a line cannot begin with `%`; put it in quotes"),
-    _Known(
-        "did not find expected key",
-        at_opening=False,
-        message="this fits nothing above it: look at the indentation and at the quotes",
-    ),
     _Known(
         "expected '-' indicator",
         at_opening=False,
@@ -94,12 +81,35 @@ def explain(error: yaml.MarkedYAMLError, source: list[str]) -> tuple[int, int, s
     if "\t" in indent:
         return line + 1, indent.index("\t") + 1, "a tab cannot indent in YAML; write blanks"
     said = f"{error.context or ''} / {error.problem or ''}"
+    if "mapping values are not allowed" in said:
+        return _colon(source, line, column)
+    if "did not find expected key" in said:
+        return line + 1, column + 1, _misfit(text[:column].rstrip())
     known = next((known for known in _MESSAGES if re.search(known.said, said)), None)
     if known is None:
         return line + 1, column + 1, f"YAML cannot read this: {error.problem}"
     if known.at_opening:
         line, column = _at(error.context_mark or error.problem_mark)
     return line + 1, column + 1, _filled(known.message, _line(source, line), column)
+
+
+def _colon(source: list[str], line: int, column: int) -> tuple[int, int, str]:
+    """A `:` where none can be: in a value, below a line without one, or indented too far."""
+    if ":" in source[line][:column]:
+        return line + 1, column + 1, "a value with `: ` in it must stand in quotes"
+    above = next((n for n in range(line - 1, -1, -1) if source[n].strip()), line)
+    text = source[above].strip()
+    if ":" not in text:
+        start = source[above].index(text) + 1 if text else 1
+        return above + 1, start, f"`{text}` is neither `key: value` nor `- item`"
+    start = len(source[line]) - len(source[line].lstrip()) + 1
+    return line + 1, start, "this is indented deeper than the line above, which has a value already"
+
+
+def _misfit(before: str) -> str:
+    if before[-1:] in {"}", "]", '"', "'"}:
+        return f"the value ended at `{before[-1]}` already; put all of it in quotes"
+    return "the indentation of this line fits no line above it"
 
 
 def _at(mark: yaml.Mark | None) -> tuple[int, int]:

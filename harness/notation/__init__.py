@@ -1,0 +1,52 @@
+r"""The notation of an exchange, read and written.
+
+One notation serves as script, expectation, transcript and diff, so whatever can be
+read can be written and read again to the same entries (see docs/notation.md):
+
+    entry   = actor arrow [" " text] [2*SP "# " reason] *body-line
+    actor   = [a-z][a-z0-9-]* ["." n]
+    arrow   = ">" / "<" / "<?" / "!"
+    group   = ("any order:" / "one of:" / "never:") then indented full entries
+    skip    = "..." on a line of its own
+    escapes = \s \t \r \n \xNN \\ \* \{ \#
+"""
+
+from harness.notation.acts import (
+    ACTS,
+    PROGRAM,
+    PROGRAM_ACTS,
+    format_act,
+    format_duration,
+    parse_act,
+    parse_duration,
+)
+from harness.notation.reading import parse_exchange
+from harness.notation.templates import (
+    NotationError,
+    escape,
+    format_template,
+    parse_pattern,
+    parse_text,
+    regex_fault,
+)
+from harness.notation.writing import INDENT, format_entry, format_exchange
+
+__all__ = [
+    "ACTS",
+    "INDENT",
+    "PROGRAM",
+    "PROGRAM_ACTS",
+    "NotationError",
+    "escape",
+    "format_act",
+    "format_duration",
+    "format_entry",
+    "format_exchange",
+    "format_template",
+    "parse_act",
+    "parse_duration",
+    "parse_exchange",
+    "parse_pattern",
+    "parse_text",
+    "regex_fault",
+]

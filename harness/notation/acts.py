@@ -1,0 +1,99 @@
+"""What an actor does that is no text, and how long things take."""
+
+from __future__ import annotations
+
+import re
+
+from harness.model.exchange import Act
+from harness.notation.templates import NotationError, short
+
+_DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|min)\Z")
+_STATUS = re.compile(r"[0-9]{1,3}\Z")
+
+#: Acts by name: whether a duration must, may or cannot follow.
+ACTS = {
+    "accept": "no",
+    "connect": "no",
+    "close": "no",
+    "half-close": "no",
+    "reset": "no",
+    "starttls": "no",
+    "stall": "no",
+    "wait": "must",
+    "settle": "no",
+    "expect eof": "no",
+    "expect reset": "no",
+    "expect close": "no",
+    "expect silence": "may",
+}
+PROGRAM_ACTS = {"kill": "no", "restart": "no", "stop": "no", "expect exit": "status"}
+PROGRAM = "program"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `300ms`, `1.5s` or `2min`.
+
+    Raises:
+        NotationError: if it is no duration.
+    """
+    found = _DURATION.match(text.strip())
+    if not found:
+        raise NotationError(f"`{short(text)}` is no duration; write 300ms, 2s or 1min")
+    number = float(found["number"])
+    # dividing is exact where a factor of 0.001 would not be: 57ms is 0.057 s
+    return {"ms": number / 1000, "s": number, "min": number * 60}[found["unit"]]
+
+
+def parse_act(text: str, *, of_program: bool) -> Act:
+    """What follows `!`.
+
+    Raises:
+        NotationError: for an unknown act (with the nearest one) or a wrong argument.
+    """
+    acts = PROGRAM_ACTS if of_program else ACTS
+    words = text.split()
+    name = " ".join(words[:2]) if words[:1] == ["expect"] else " ".join(words[:1])
+    argument = " ".join(words[len(name.split()) :])
+    if name not in acts:
+        raise NotationError(_unknown_act(text, acts))
+    return _act(name, argument, acts[name])
+
+
+def _act(name: str, argument: str, takes: str) -> Act:
+    if takes == "status":
+        if not _STATUS.match(argument):
+            raise NotationError(f"`{name}` takes a number up to 999; write `{name} 0`")
+        return Act(name, status=int(argument))
+    if argument and takes == "no":
+        raise NotationError(f"`{name}` stands alone, without `{short(argument)}`")
+    if not argument and takes == "must":
+        raise NotationError(f"`{name}` takes a duration; write `{name} 200ms`")
+    return Act(name, seconds=parse_duration(argument) if argument else None)
+
+
+def _unknown_act(text: str, acts: dict[str, str]) -> str:
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
+    near = difflib.get_close_matches(text[:60], acts, n=1)
+    hint = f"; did you mean `{near[0]}`?" if near else f"; there are: {', '.join(acts)}"
+    return f"unknown act `{short(text)}`{hint}" if text else f"an act is missing{hint}"
+
+
+def format_act(act: Act) -> str:
+    """The act as it is written behind `!`."""
+    if act.status is not None:
+        return f"{act.name} {act.status}"
+    return act.name if act.seconds is None else f"{act.name} {format_duration(act.seconds)}"
+
+
+def format_duration(seconds: float) -> str:
+    """`300ms` or `2.5s`, whichever says it shortly and exactly to the microsecond."""
+    micros = round(seconds * 1_000_000)
+    if micros >= 1_000_000 and micros % 10_000 == 0:
+        return f"{_decimal(micros, 1_000_000)}s"
+    return f"{_decimal(micros, 1_000)}ms"
+
+
+def _decimal(number: int, unit: int) -> str:
+    whole, rest = divmod(number, unit)
+    return f"{whole}.{rest:0{len(str(unit)) - 1}d}".rstrip("0").rstrip(".")
