@@ -1,9 +1,12 @@
 """Places on the loopback rung: where actors stand, and where nobody answers."""
 
+from __future__ import annotations
+
 import asyncio
 import errno
 import os
 import socket
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.errors import MachineError
@@ -11,6 +14,10 @@ from harness.network import Loopback, Place, open_network, rung_of
 from harness.network.loopback import _is_full
 
 from tests.network.programs import PYTHON, opened, started
+
+if TYPE_CHECKING:
+    from harness.network import Network, Transport
+    from harness.network.process import WardedProcess
 
 SERVER = """
 import signal, socket, sys
@@ -32,7 +39,7 @@ def soon() -> float:
     return asyncio.get_running_loop().time() + 10
 
 
-async def served(network, *arguments):
+async def served(network: Network, *arguments: object) -> WardedProcess:
     """A server program that is bound already."""
     reader, writer = os.pipe()
     try:
@@ -51,18 +58,18 @@ async def served(network, *arguments):
 
 
 @pytest.mark.parametrize("choice", ["auto", "loopback"])
-def test_the_loopback_rung_is_open_to_all(choice):
+def test_the_loopback_rung_is_open_to_all(choice: str) -> None:
     assert rung_of(choice) is Loopback
     assert Loopback.rung == "loopback"
     assert Loopback.offers == {"filtered-port"}
 
 
-def test_the_private_rung_is_refused_with_what_to_do():
+def test_the_private_rung_is_refused_with_what_to_do() -> None:
     with pytest.raises(MachineError, match="use --network loopback"):
         asyncio.run(open_network("private"))
 
 
-def test_an_unknown_rung_is_a_mistake_of_the_caller():
+def test_an_unknown_rung_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="no such network: 'moon'"):
         rung_of("moon")
 
@@ -78,8 +85,8 @@ def test_an_unknown_rung_is_a_mistake_of_the_caller():
         ("2001:db8::7", "::1"),
     ],
 )
-def test_an_actor_stands_on_loopback_whatever_the_scenario_names(host, where):
-    async def main():
+def test_an_actor_stands_on_loopback_whatever_the_scenario_names(host: str, where: str) -> None:
+    async def main() -> None:
         async with opened() as network:
             with network.listen(host, 25, "tcp") as server:
                 assert server.getsockname()[0] == where
@@ -93,8 +100,8 @@ def test_an_actor_stands_on_loopback_whatever_the_scenario_names(host, where):
     asyncio.run(main())
 
 
-def test_a_udp_actor_hears_what_is_dialled():
-    async def main():
+def test_a_udp_actor_hears_what_is_dialled() -> None:
+    async def main() -> None:
         async with opened() as network:
             with network.listen("127.0.0.1", 12000, "udp") as server:
                 place = Place(*server.getsockname())
@@ -105,8 +112,8 @@ def test_a_udp_actor_hears_what_is_dialled():
     asyncio.run(main())
 
 
-def test_two_actors_of_the_same_port_do_not_clash():
-    async def main():
+def test_two_actors_of_the_same_port_do_not_clash() -> None:
+    async def main() -> None:
         async with opened() as first, opened() as second:
             with first.listen("a", 25, "tcp") as one, second.listen("a", 25, "tcp") as two:
                 assert one.getsockname() != two.getsockname()
@@ -118,23 +125,23 @@ def test_two_actors_of_the_same_port_do_not_clash():
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "::1"])
-def test_a_closed_tcp_port_refuses_for_the_whole_play(host):
-    async def main():
+def test_a_closed_tcp_port_refuses_for_the_whole_play(host: str) -> None:
+    async def main() -> None:
         async with opened() as network:
             place = network.closed(host, 25, "tcp")
             for _ in range(20):
                 with pytest.raises(ConnectionRefusedError):
                     await network.dial(place, "tcp", deadline=soon())
-            with socket.socket(socket.AF_INET6 if ":" in place.host else socket.AF_INET) as other:
-                with pytest.raises(OSError, match="in use"):
-                    other.bind(place)
+            family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+            with socket.socket(family) as other, pytest.raises(OSError, match="in use"):
+                other.bind(place)
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "::1"])
-def test_a_closed_udp_port_is_told_unreachable(host):
-    async def main():
+def test_a_closed_udp_port_is_told_unreachable(host: str) -> None:
+    async def main() -> None:
         async with opened() as network:
             place = network.closed(host, 53, "udp")
             with await network.dial(place, "udp", deadline=soon()) as client:
@@ -146,8 +153,8 @@ def test_a_closed_udp_port_is_told_unreachable(host):
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "::1"])
-def test_a_filtered_port_never_answers(host):
-    async def main():
+def test_a_filtered_port_never_answers(host: str) -> None:
+    async def main() -> None:
         async with opened() as network:
             place = network.filtered(host, 81)
             for _ in range(2):
@@ -159,10 +166,11 @@ def test_a_filtered_port_never_answers(host):
     asyncio.run(main())
 
 
-def test_a_filtered_port_is_full_by_the_kernels_own_account():
-    async def main():
+def test_a_filtered_port_is_full_by_the_kernels_own_account() -> None:
+    async def main() -> None:
         async with opened() as network:
             network.filtered("10.0.0.1", 81)
+            assert isinstance(network, Loopback)
             listener, *fillers = network._kept
             assert _is_full(listener)
             assert len(fillers) == 2
@@ -170,11 +178,11 @@ def test_a_filtered_port_is_full_by_the_kernels_own_account():
     asyncio.run(main())
 
 
-def test_a_kernel_that_answers_at_a_full_backlog_is_told(monkeypatch):
+def test_a_kernel_that_answers_at_a_full_backlog_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.network.loopback._is_full", lambda _: False)
     monkeypatch.setattr("harness.network.loopback._TRIES", 2)
 
-    async def main():
+    async def main() -> None:
         async with opened() as network:
             with pytest.raises(MachineError, match="backlog is full"):
                 network.filtered("10.0.0.1", 81)
@@ -182,8 +190,8 @@ def test_a_kernel_that_answers_at_a_full_backlog_is_told(monkeypatch):
     asyncio.run(main())
 
 
-def test_dialling_a_name_is_refused():
-    async def main():
+def test_dialling_a_name_is_refused() -> None:
+    async def main() -> None:
         async with opened() as network:
             with pytest.raises(ValueError, match="localhost"):
                 await network.dial(Place("localhost", 80), "tcp", deadline=soon())
@@ -191,14 +199,14 @@ def test_dialling_a_name_is_refused():
     asyncio.run(main())
 
 
-def test_a_connect_that_meets_itself_is_a_refused_one():
-    async def main():
+def test_a_connect_that_meets_itself_is_a_refused_one() -> None:
+    async def main() -> None:
         async with opened() as network:
             place = network.reserve("tcp")
             network.release()
             real = socket.socket.setblocking
 
-            def bound_first(sock, flag):
+            def bound_first(sock: socket.socket, flag: bool) -> None:
                 sock.bind(place)
                 real(sock, flag)
 
@@ -213,8 +221,8 @@ def test_a_connect_that_meets_itself_is_a_refused_one():
 # -- the program's place ------------------------------------------------------------------------
 
 
-def test_a_reserved_port_is_held_until_it_is_released():
-    async def main():
+def test_a_reserved_port_is_held_until_it_is_released() -> None:
+    async def main() -> None:
         async with opened() as network:
             place = network.reserve("tcp", "udp")
             assert place.host == "127.0.0.1"
@@ -230,8 +238,8 @@ def test_a_reserved_port_is_held_until_it_is_released():
     asyncio.run(main())
 
 
-def test_no_two_plays_get_the_same_port_even_after_release():
-    async def main():
+def test_no_two_plays_get_the_same_port_even_after_release() -> None:
+    async def main() -> None:
         async with opened() as first, opened() as second:
             places = set()
             for network in [first, second] * 100:
@@ -242,16 +250,20 @@ def test_no_two_plays_get_the_same_port_even_after_release():
     asyncio.run(main())
 
 
-def test_a_promised_port_is_not_given_to_anybody_else(monkeypatch):
-    class OddMan(set):
-        def __contains__(self, port):
-            self.asked = getattr(self, "asked", 0) + 1
+def test_a_promised_port_is_not_given_to_anybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Promised(set[int]):
+        """Every port, for the first two that are offered."""
+
+        asked = 0
+
+        def __contains__(self, _: object) -> bool:
+            self.asked += 1
             return self.asked < 3
 
-    promised = OddMan()
+    promised = Promised()
     monkeypatch.setattr("harness.network.loopback._promised", promised)
 
-    async def main():
+    async def main() -> None:
         async with opened() as network:
             network.listen("x", 1, "tcp").close()
             assert promised.asked == 3
@@ -259,8 +271,8 @@ def test_a_promised_port_is_not_given_to_anybody_else(monkeypatch):
     asyncio.run(main())
 
 
-def test_the_place_is_released_as_the_program_starts():
-    async def main():
+def test_the_place_is_released_as_the_program_starts() -> None:
+    async def main() -> None:
         async with opened() as network:
             place = network.reserve("tcp")
             process = await served(network, *place, "tcp")
@@ -286,14 +298,16 @@ def test_the_place_is_released_as_the_program_starts():
         (["::ffff:127.0.0.1", 0], {"127.0.0.1"}),
     ],
 )
-def test_what_the_program_has_bound_is_told(transport, bound, told):
-    async def main():
+def test_what_the_program_has_bound_is_told(
+    transport: Transport, bound: list[Any], told: set[str]
+) -> None:
+    async def main() -> None:
         async with opened() as network:
             host, *only6 = bound
             place = network.reserve("tcp", "udp")
             process = await served(network, host, place.port, transport, *only6)
             assert network.listening(process, transport) == {Place(h, place.port) for h in told}
-            other = "udp" if transport == "tcp" else "tcp"
+            other: Transport = "udp" if transport == "tcp" else "tcp"
             assert network.listening(process, other) == set()
             reached = told & {"127.0.0.1", "0.0.0.0"}
             assert network.listens(process, place, transport) is bool(reached)
@@ -302,8 +316,8 @@ def test_what_the_program_has_bound_is_told(transport, bound, told):
     asyncio.run(main())
 
 
-def test_a_server_in_a_daemon_counts_as_the_programs():
-    async def main():
+def test_a_server_in_a_daemon_counts_as_the_programs() -> None:
+    async def main() -> None:
         async with opened() as network:
             place = network.reserve("tcp")
             daemon = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\n" + SERVER
@@ -322,8 +336,8 @@ def test_a_server_in_a_daemon_counts_as_the_programs():
     asyncio.run(main())
 
 
-def test_somebody_elses_server_is_not_the_programs():
-    async def main():
+def test_somebody_elses_server_is_not_the_programs() -> None:
+    async def main() -> None:
         async with opened() as network:
             process = await started(network, [*PYTHON, "import signal; signal.pause()"])
             with network.listen("x", 1, "tcp") as server:
@@ -334,8 +348,8 @@ def test_somebody_elses_server_is_not_the_programs():
     asyncio.run(main())
 
 
-def test_closing_twice_is_closing_once():
-    async def main():
+def test_closing_twice_is_closing_once() -> None:
+    async def main() -> None:
         network = await open_network()
         network.reserve("tcp")
         network.closed("x", 1, "udp")

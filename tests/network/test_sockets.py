@@ -1,15 +1,24 @@
 """Both tables of sockets tell the same."""
 
+from __future__ import annotations
+
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 from harness.network import Place
 from harness.network.sockets import DiagnosticsTable, ProcTable, inodes_of, open_table
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.network import Transport
+    from harness.network.sockets import Table
+
 
 @pytest.fixture(params=["sock_diag", "proc"])
-def table(request):
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
     found = open_table() if request.param == "sock_diag" else ProcTable()
     if request.param == "sock_diag" and not isinstance(found, DiagnosticsTable):
         pytest.skip("this kernel has no sock_diag")
@@ -17,7 +26,7 @@ def table(request):
     found.close()
 
 
-def bound(family, kind, host):
+def bound(family: int, kind: int, host: str) -> socket.socket:
     sock = socket.socket(family, kind)
     sock.bind((host, 0))
     if kind == socket.SOCK_STREAM:
@@ -37,7 +46,9 @@ CASES = [
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 @pytest.mark.parametrize(("family", "host", "told", "asked"), CASES)
-def test_a_socket_is_found_by_place_and_by_inode(table, transport, family, host, told, asked):
+def test_a_socket_is_found_by_place_and_by_inode(
+    table: Table, transport: Transport, family: int, host: str, told: set[str], asked: str
+) -> None:
     kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[transport]
     with bound(family, kind, host) as sock:
         inode = os.fstat(sock.fileno()).st_ino
@@ -50,7 +61,7 @@ def test_a_socket_is_found_by_place_and_by_inode(table, transport, family, host,
     assert table.holder(Place(asked, port), transport) is None
 
 
-def test_a_bound_tcp_socket_does_not_listen_yet(table):
+def test_a_bound_tcp_socket_does_not_listen_yet(table: Table) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         assert table.holder(Place(*sock.getsockname()), "tcp") is None
@@ -58,14 +69,16 @@ def test_a_bound_tcp_socket_does_not_listen_yet(table):
         assert inode not in dict(table.bound("tcp"))
 
 
-def test_a_connection_does_not_listen(table):
-    with bound(socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1") as server:
-        with socket.create_connection(server.getsockname()) as client:
-            inode = os.fstat(client.fileno()).st_ino
-            assert inode not in dict(table.bound("tcp"))
+def test_a_connection_does_not_listen(table: Table) -> None:
+    with (
+        bound(socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1") as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        inode = os.fstat(client.fileno()).st_ino
+        assert inode not in dict(table.bound("tcp"))
 
 
-def test_many_sockets_do_not_fit_into_one_answer(table):
+def test_many_sockets_do_not_fit_into_one_answer(table: Table) -> None:
     socks = [bound(socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1") for _ in range(600)]
     try:
         inodes = {os.fstat(sock.fileno()).st_ino for sock in socks}
@@ -75,13 +88,13 @@ def test_many_sockets_do_not_fit_into_one_answer(table):
             sock.close()
 
 
-def test_without_sock_diag_the_tables_of_proc_are_read(monkeypatch):
-    def refused(*_):
+def test_without_sock_diag_the_tables_of_proc_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
         raise OSError
 
     monkeypatch.setattr(DiagnosticsTable, "bound", refused)
     assert isinstance(open_table(), ProcTable)
 
 
-def test_a_process_that_is_gone_holds_no_sockets():
+def test_a_process_that_is_gone_holds_no_sockets() -> None:
     assert inodes_of([2**22 + 1]) == set()
