@@ -25,8 +25,9 @@ _STREAMS = {What.SCREEN: "terminal", What.ERRORS: "standard error"}
 class Stream:
     """One of the program's outputs: recorded as it comes, up to a limit.
 
-    At the limit it notes `What.FLOODED`, reads no more, and calls `flooded`.  What came
-    `after` is read first: a text on the screen comes before the prompt on standard error.
+    At the limit it notes `What.FLOODED`, reads no more, and calls `flooded`.  What lies in
+    the stream `after` which it comes is recorded before each chunk: a greeting on the screen
+    comes before the prompt on standard error.
     """
 
     def __init__(
@@ -61,8 +62,6 @@ class Stream:
             self._loop.remove_reader(self._fd)
 
     def _read(self) -> bool:
-        if self._after:
-            self._after.drain()
         try:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
@@ -72,6 +71,8 @@ class Stream:
         if not data:
             self.close()
             return False
+        if self._after:
+            self._after.drain()
         self._keep(data)
         return True
 

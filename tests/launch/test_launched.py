@@ -280,8 +280,9 @@ def test_what_nobody_reads_is_lost_without_harm() -> None:
 def test_ctrl_c_interrupts_and_ctrl_d_ends_the_input() -> None:
     async def play(stage: Play) -> None:
         launched = await stage.start(
-            "import sys\ntry:\n print('go', flush=True)\n sys.stdin.read()\n"
-            "except KeyboardInterrupt: print('interrupted', flush=True)\n"
+            "import signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
+            "print('go', flush=True)\nsignal.sigwait([signal.SIGINT])\n"
+            "print('interrupted', flush=True)\n"
             "print(repr(sys.stdin.read()))"
         )
         await stage.seen(b"go\n")
