@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -85,7 +84,7 @@ class Scratch:
             except BaseException:
                 scratch.remove()
                 raise
-        except (OSError, shutil.Error) as error:
+        except OSError as error:
             raise MachineError(
                 f"{source or 'a scratch folder'} cannot be copied: {error}"
             ) from error
@@ -142,8 +141,7 @@ class _Copy:
             for entry in entries:
                 self._count(entry)
                 self._copy(entry, target / entry.name)
-        shutil.copystat(source, target)
-        target.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRWXU)
+        target.chmod(source.stat().st_mode & 0o777 | stat.S_IRWXU)
 
     def _copy(self, entry: os.DirEntry[str], target: Path) -> None:
         if entry.is_symlink():
@@ -153,18 +151,17 @@ class _Copy:
                 target.mkdir()
                 self.folder(Path(entry.path), target)
         elif entry.is_file():
-            shutil.copy2(entry.path, target, follow_symlinks=False)
-            self._remember(target)
+            self._remember(target, _copy_file(entry.path, target))
 
     def _link(self, link: Path, target: Path) -> None:
         end = Path(os.path.realpath(link))  # unlike resolve, it bears loops
         if end.is_relative_to(self.source):
             # Relative, and without detours: an absolute one would lead to the author's folder.
             target.symlink_to(os.path.relpath(end, link.parent))
-            self._remember(target)
+            self._remember(target, target.lstat())
 
-    def _remember(self, target: Path) -> None:
-        self.made[str(target.relative_to(self.target))] = _identity(target.lstat())
+    def _remember(self, target: Path, status: os.stat_result) -> None:
+        self.made[str(target.relative_to(self.target))] = _identity(status)
 
     def _count(self, entry: os.DirEntry[str]) -> None:
         self._files += 1
@@ -180,6 +177,25 @@ class _Copy:
                 f"{self.source} is too large to be copied for each play: "
                 f"more than {self._most_size >> 20} MiB"
             )
+
+
+def _copy_file(source: str, target: Path) -> os.stat_result:
+    """Content, mode and time: a third of what shutil.copy2 takes, which looks for more."""
+    reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            status = os.fstat(reader)
+            left = status.st_size
+            while left and (sent := os.sendfile(writer, reader, None, left)):
+                left -= sent
+            os.fchmod(writer, status.st_mode & 0o777)
+            os.utime(writer, ns=(status.st_atime_ns, status.st_mtime_ns))
+            return os.fstat(writer)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

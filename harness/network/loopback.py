@@ -177,8 +177,9 @@ class Loopback(Network):
         return self._table
 
     def _inodes_of(self, process: Process) -> set[int]:
-        warden = next(known.warden for known in self._processes if known is process)
-        return sockets.inodes_of(helper.tree_of(helper.children_of(warden)))
+        wardens = [known.warden for known in self._processes if known is process]
+        programs = [pid for warden in wardens for pid in helper.children_of(warden)]
+        return sockets.inodes_of(helper.tree_of(programs))
 
 
 def _address(host: str) -> str:
