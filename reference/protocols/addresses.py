@@ -85,10 +85,8 @@ def _clause(sentence: str) -> str:
 
 # One entry ends at a separator that stands neither in a quoted string nor in <...>.
 # The full-width ones are what a Chinese keyboard gives.
-_ENTRY = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^<>;,]*>|[^;,；，])+', re.DOTALL)
-_NAMED = re.compile(
-    r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^<]*?))\s*<(?P<address>[^<>]*)>\s*'
-)
+# A quoted string that is never closed goes to the end: so every character is read once.
+_ENTRY = re.compile(r'(?:"(?:[^"\\]|\\.?)*+(?:"|\Z)|<[^<>;,]*>|[^;,；，"])+', re.DOTALL)
 
 
 def parse_mailboxes(text: str) -> list[Mailbox]:
@@ -108,8 +106,11 @@ def parse_mailboxes(text: str) -> list[Mailbox]:
 
 
 def _mailbox(entry: str) -> Mailbox:
-    named = _NAMED.fullmatch(entry)
-    if named is None:
-        return Mailbox(entry.strip(" \t"))
-    quoted = re.sub(r"\\(.)", r"\1", named["quoted"] or "")
-    return Mailbox(named["address"].strip(" \t"), quoted or (named["bare"] or "").strip())
+    entry = entry.strip(" \t")
+    if not entry.endswith(">") or "<" not in entry:
+        return Mailbox(entry)
+    name, _, address = entry.removesuffix(">").rpartition("<")
+    name = name.strip()
+    if len(name) > 1 and name.startswith('"') and name.endswith('"'):
+        name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    return Mailbox(address.strip(" \t"), name)

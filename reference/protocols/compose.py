@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from html.parser import HTMLParser
+from html import unescape
 from urllib.parse import parse_qsl
 
 from protocols.addresses import Mailbox, parse_mailboxes
@@ -99,11 +99,22 @@ def is_html(content: str) -> bool:
     return bool(re.search(r"</?[a-zA-Z][^<>]*>|<!--|&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);", content))
 
 
+# Every part is found without looking further than the next `<` (a comment that is never
+# closed goes to the end): the standard library's parser needs minutes for a hostile form.
+_PARTS = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(?P<end>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9]*)[^<>]*>|(?P<text>[^<]+|<)",
+    re.DOTALL,
+)
+
+
 def readable(content: str) -> str:
     """Turn the webmail's HTML into the text that its author saw."""
     reader = _TextReader()
-    reader.feed(content)
-    reader.close()
+    for part in _PARTS.finditer(content):
+        if part["tag"]:
+            reader.take_tag(part["tag"].lower(), closes=bool(part["end"]))
+        elif part["text"]:
+            reader.take_text(unescape(part["text"]))
     return reader.text()
 
 
@@ -112,45 +123,31 @@ _BLOCKS |= {f"h{level}" for level in range(1, 7)}
 _UNSEEN = frozenset({"script", "style", "head", "title"})
 
 
-class _TextReader(HTMLParser):
+class _TextReader:
     """Collects text. A block begins and ends a line, so `<div><br></div>` is one empty line."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._lines = [""]
-        self._open_line = False
+        self._lines: list[list[str]] = [[]]
         self._unseen = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
+    def take_tag(self, tag: str, *, closes: bool) -> None:
         if tag in _UNSEEN:
-            self._unseen += 1
+            self._unseen = max(0, self._unseen + (-1 if closes else 1))
         elif tag == "br":
-            self._lines.append("")
-            self._open_line = False
-        elif tag in _BLOCKS:
-            self._end_line()
+            self._lines.append([])
+        elif tag in _BLOCKS and self._lines[-1]:
+            self._lines.append([])
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _UNSEEN:
-            self._unseen = max(0, self._unseen - 1)
-        elif tag in _BLOCKS:
-            self._end_line()
-
-    def handle_data(self, data: str) -> None:
+    def take_text(self, data: str) -> None:
         # HTML collapses white space, but not the no-break space that &nbsp; stands for.
         text = re.sub(r"[ \t\r\n\f]+", " ", data)
-        if not self._unseen and (text != " " or self._open_line):
-            self._lines[-1] += text if self._open_line else text.lstrip(" ")
-            self._open_line = True
-
-    def _end_line(self) -> None:
-        if self._open_line:
-            self._lines.append("")
-            self._open_line = False
+        line = self._lines[-1]
+        text = text if line else text.lstrip(" ")
+        if text and not self._unseen:
+            line.append(text)
 
     def text(self) -> str:
-        lines = [line.replace("\xa0", " ").rstrip() for line in self._lines]
+        lines = ["".join(line).replace("\xa0", " ").rstrip() for line in self._lines]
         while lines and not lines[-1]:
             lines.pop()
         return "\n".join(lines)

@@ -88,7 +88,8 @@ class Report:
 
     def compose(self) -> bytes:
         """Write the report as a 7-bit message."""
-        message = EmailMessage(POLICY)
+        # Outside ASCII the sender's address makes the header UTF-8 (RFC 6532).
+        message = EmailMessage(POLICY.clone(utf8=not self.to.isascii()))
         message["Date"] = format_datetime(self.now)
         message["From"] = f"Mail Delivery System <MAILER-DAEMON@{self.reporter}>"
         message["To"] = self.to

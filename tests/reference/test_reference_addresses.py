@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +113,11 @@ def test_no_field_breaks_it(text: str) -> None:
         except AddressError:
             continue
         assert sent.isprintable()
+
+
+@pytest.mark.parametrize("piece", ['"\\', '"a<', "<a", " ", "a@b;", '"'])
+def test_a_hostile_field_takes_no_time(piece: str) -> None:
+    """As for the content: the time grows with the length, not with its square."""
+    started = time.process_time()
+    parse_mailboxes(piece * (200_000 // len(piece)) + "x")
+    assert time.process_time() - started < 2

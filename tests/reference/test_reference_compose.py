@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
@@ -108,6 +109,8 @@ def test_the_sender_is_one_address(sender: str, address: str) -> None:
         ("a<br><br>", "a"),
         ("", ""),
         ("<div", "<div"),
+        ("a<!-- <b> -->b<!-- c", "ab"),
+        ("1 < 2 <b>&lt;x&gt;</b>", "1 < 2 <x>"),
     ],
 )
 def test_html_becomes_what_its_author_saw(content: str, text: str) -> None:
@@ -127,3 +130,15 @@ def test_no_body_breaks_it(body: bytes, charset: str) -> None:
     """Octets that are no text are replaced; nothing is raised."""
     read_form(b"content__html=" + body, FORM_TYPE + charset, QQ)
     read_form(b"content__html=" + quote_from_bytes(body).encode(), FORM_TYPE + charset, QQ)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", '<div a="', "<!--", "</", "<?", "&", "<script>", "<", " <b> "]
+)
+def test_a_hostile_form_takes_no_time(piece: str) -> None:
+    """The proxy serves everybody from one loop: 400 KB of anything must be read at once."""
+    content = piece * (400_000 // len(piece))
+    started = time.process_time()
+    is_html(content)
+    readable(content)
+    assert time.process_time() - started < 2

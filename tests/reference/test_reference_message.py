@@ -76,7 +76,18 @@ def test_a_chinese_subject_arrives_intact(subject: str) -> None:
         word for line in content.split(b"\r\n") for word in line.split() if word.startswith(b"=?")
     ]
     assert all(len(word) <= 75 for word in words)
-    assert " ".join(parsed(content)["Subject"].split()) == " ".join(subject.split())
+    assert parsed(content)["Subject"] == subject.strip()
+
+
+@pytest.mark.parametrize(
+    "text", ["=?utf-8?q?x?= y", "a  b", "s" * 70 + " t", 'Q "q" \\ , ; <x@y> (c)', "x_y z"]
+)
+def test_a_text_is_not_taken_for_another(text: str) -> None:
+    """SC30: in a subject and in a name."""
+    message = parsed(compose(Draft(Mailbox("ann@qq.com", text), (BO,), text, ""), NOW))
+    assert message["Subject"] == text
+    assert message["From"].addresses[0].display_name == text
+    assert message["From"].addresses[0].addr_spec == "ann@qq.com"
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")))
