@@ -7,14 +7,15 @@ played.  Directions are the actor's: it hears the program and speaks to it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.model.scenario import ActorKind, LineEnd
 from harness.model.template import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from harness.model.scenario import Actor
 
@@ -25,6 +26,7 @@ class Message:
 
     `texts` are the spellings that a pattern may meet; the first is the one to show.
     Content (a mail after DATA) is `listed=False`: no entry of an exchange speaks of it.
+    What came of a message whose end never did is `whole=False`: no entry is met by it.
     """
 
     said: bool
@@ -33,6 +35,7 @@ class Message:
     fields: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     listed: bool = True
+    whole: bool = True
 
 
 class Framing(Protocol):
@@ -42,9 +45,47 @@ class Framing(Protocol):
         """The messages that these bytes complete."""
         ...
 
+    def end(self) -> Iterator[Message]:
+        """The messages that the end of what the program sends completes."""
+        ...
+
     def rest(self) -> bytes:
         """Bytes heard that are no complete message yet."""
         ...
+
+
+class _Buffer:
+    """Bytes that wait for their end; where it was looked for once, it is not again."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._searched = 0
+
+    def add(self, data: bytes) -> None:
+        self._data += data
+
+    def take(self, end: bytes) -> bytes | None:
+        """Everything up to this end, the end included; None if it has not come."""
+        place = self._data.find(end, self._searched)
+        if place < 0:
+            self._searched = max(len(self._data) - len(end) + 1, 0)
+            return None
+        return self.take_first(place + len(end))
+
+    def take_first(self, length: int) -> bytes:
+        taken = bytes(self._data[:length])
+        del self._data[:length]
+        self._searched = 0
+        return taken
+
+    def startswith(self, prefix: bytes) -> bool:
+        return self._data.startswith(prefix)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._data)
 
 
 def framing_for(actor: Actor) -> Framing | None:
@@ -66,6 +107,9 @@ class DatagramFraming:
     def feed(self, data: bytes, *, said: bool) -> Iterator[Message]:
         yield Message(said, data, (decode(data).rstrip("\r\n"), decode(data)))
 
+    def end(self) -> Iterator[Message]:
+        yield from ()
+
     def rest(self) -> bytes:
         return b""
 
@@ -75,67 +119,83 @@ class LineFraming:
 
     def __init__(self, eol: LineEnd) -> None:
         self._end = b"\r\n" if eol is LineEnd.CRLF else b"\n"
-        self._bare = eol is not LineEnd.LF
-        self._buffers = {False: b"", True: b""}
+        self._either = eol is LineEnd.ANY
+        self._buffers = {False: _Buffer(), True: _Buffer()}
 
     def feed(self, data: bytes, *, said: bool) -> Iterator[Message]:
-        *lines, self._buffers[said] = (self._buffers[said] + data).split(self._end)
-        for line in lines:
-            yield Message(said, line + self._end, (self._text(line),))
+        buffer = self._buffers[said]
+        buffer.add(data)
+        while (line := buffer.take(self._end)) is not None:
+            yield Message(said, line, (self._text(line.removesuffix(self._end)),))
 
     def _text(self, line: bytes) -> str:
-        return decode(line.removesuffix(b"\r") if self._bare else line)
+        return decode(line.removesuffix(b"\r") if self._either else line)
+
+    def end(self) -> Iterator[Message]:
+        yield from ()
 
     def rest(self) -> bytes:
-        return self._buffers[False]
+        return bytes(self._buffers[False])
 
 
 _VERB = re.compile(r"(?P<verb>[A-Za-z]+)(?P<rest>.*)", re.DOTALL)
 _PATH = re.compile(r"(?P<word> +(?:FROM|TO):) *", re.IGNORECASE)
-_END_OF_DATA = re.compile(rb"(?:\A|\r\n)\.\r\n")
 
 
 class SmtpServerFraming:
     """Commands and reply lines of a session, and mails as content (RFC 5321 3.3).
 
-    What a client sends is content from the reply 354 on, up to the line that is a dot.
+    What a client sends is content from the reply 354 on, up to the line that is a dot, and
+    an answer as it stands after the reply 334 (RFC 4954 4).  So what comes behind DATA or
+    AUTH is not cut before the reply has been said, whether the client waited for it or not.
     """
 
     def __init__(self) -> None:
-        self._heard = b""
-        self._said = b""
-        self._content = False
+        self._heard = _Buffer()
+        self._said = _Buffer()
+        self._reply = b""  # the code of the latest reply, until something was heard
+        self._waits = False
 
     def feed(self, data: bytes, *, said: bool) -> Iterator[Message]:
-        if said:
-            *lines, self._said = (self._said + data).split(b"\r\n")
-            for line in lines:
-                yield Message(True, line + b"\r\n", (decode(line),))
-                self._content = self._content or line.startswith(b"354")
-        self._heard += b"" if said else data
+        (self._said if said else self._heard).add(data)
+        while said and (line := self._said.take(b"\r\n")) is not None:
+            yield Message(True, line, (decode(line.removesuffix(b"\r\n")),))
+            self._reply, self._waits = line[:3], False
+            yield from self._cut()
         yield from self._cut()
 
     def _cut(self) -> Iterator[Message]:
-        while self._heard:
-            end = self._end()
-            if end is None:
-                return
-            data, self._heard = self._heard[:end], self._heard[end:]
-            if self._content:
-                self._content = False
-                yield Message(False, data, (f"({len(data)} octets of mail)",), listed=False)
-            else:
-                yield Message(False, data, (canonical_command(decode(data)),))
+        while not self._waits and (message := self._next()):
+            self._reply = b""
+            yield message
 
-    def _end(self) -> int | None:
-        if self._content:
-            found = _END_OF_DATA.search(self._heard)
-            return found.end() if found else None
-        place = self._heard.find(b"\n")
-        return place + 1 if place >= 0 else None
+    def _next(self) -> Message | None:
+        if self._reply == b"354":
+            return self._mail()
+        data = self._heard.take(b"\n")
+        if data is None:
+            return None
+        if self._reply == b"334":
+            self._waits = True
+            return Message(False, data, (decode(data).rstrip("\r\n"),))
+        command = canonical_command(decode(data))
+        self._waits = command.startswith(("DATA", "AUTH"))
+        return Message(False, data, (command,))
+
+    def _mail(self) -> Message | None:
+        empty = self._heard.startswith(b".\r\n")
+        data = self._heard.take_first(3) if empty else self._heard.take(b"\r\n.\r\n")
+        if data is None:
+            return None
+        return Message(False, data, (f"({len(data)} octets of mail)",), listed=False)
+
+    def end(self) -> Iterator[Message]:
+        """What waited for a reply has waited in vain."""
+        self._waits = False
+        yield from self._cut()
 
     def rest(self) -> bytes:
-        return self._heard
+        return bytes(self._heard)
 
 
 def canonical_command(line: str) -> str:
@@ -154,103 +214,159 @@ def canonical_command(line: str) -> str:
 
 
 class HttpFraming:
-    """HTTP/1.1 messages, cut by h11 (RFC 9112 6).
+    """HTTP/1.x messages, each read by h11 (RFC 9112 6).
 
     A message that is none is told as the text of what is wrong with it, and everything
     behind it is one stretch of bytes.
     """
 
     def __init__(self, *, hears_responses: bool) -> None:
+        self._hears_responses = hears_responses
+        self._methods: deque[bytes] = deque()  # of requests that have no final response yet
+        self._readers = {said: self._reader(said=said) for said in (False, True)}
+
+    def _reader(self, *, said: bool) -> _HttpReader:
+        responses = said is not self._hears_responses
+        return _HttpReader(said=said, responses=responses, methods=self._methods)
+
+    def feed(self, data: bytes, *, said: bool) -> Iterator[Message]:
+        yield from self._readers[said].feed(data)
+
+    def end(self) -> Iterator[Message]:
+        yield from self._readers[False].end()
+
+    def rest(self) -> bytes:
+        return self._readers[False].rest()
+
+
+class _HttpReader:
+    """One direction of a connection; each message gets a reader of h11's for itself."""
+
+    def __init__(self, *, said: bool, responses: bool, methods: deque[bytes]) -> None:
         import h11  # noqa: PLC0415 - most plays need none
 
         self._h11 = h11
-        self._hears_responses = hears_responses
-        self._client = h11.Connection(h11.CLIENT)
-        self._server = h11.Connection(h11.SERVER)
-        self._raw = {False: bytearray(), True: bytearray()}
-        self._open: dict[bool, Message | None] = {False: None, True: None}
+        self._said = said
+        self._responses = responses
+        self._methods = methods
+        self._raw = bytearray()  # of the message that is under way
+        self._body = bytearray()
+        self._head: Message | None = None
+        self._connection: Any = None
         self._broken = False
 
-    def feed(self, data: bytes, *, said: bool) -> Iterator[Message]:
-        self._raw[said] += data
-        if self._broken:
-            return
-        yield from self._read(data, said=said, responses=said is not self._hears_responses)
-
-    def _read(self, data: bytes, *, said: bool, responses: bool) -> Iterator[Message]:
-        reader, writer = (self._client, self._server) if responses else (self._server, self._client)
-        try:
-            reader.receive_data(data)
-            while True:
-                event = reader.next_event()
-                if not isinstance(event, self._h11.Event) or isinstance(
-                    event, self._h11.ConnectionClosed
-                ):
-                    return
-                writer.send(event)
-                yield from self._assemble(event, said=said)
-                self._next_cycle()
-        except self._h11.ProtocolError as error:
-            self._broken = True
-            yield self._message(said, (f"(no HTTP: {error})",))
-
-    def _next_cycle(self) -> None:
-        done = self._h11.DONE
-        for connection in (self._client, self._server):
-            if connection.our_state is done and connection.their_state is done:
-                connection.start_next_cycle()
-
-    def _assemble(self, event: object, *, said: bool) -> Iterator[Message]:
-        h11 = self._h11
-        if isinstance(event, h11.InformationalResponse):
-            yield self._message(said, _status_texts(event), _fields(event))
-        elif isinstance(event, h11.Response):
-            self._open[said] = Message(said, b"", _status_texts(event), _fields(event))
-        elif isinstance(event, h11.Request):
-            self._open[said] = Message(said, b"", _request_texts(event), _fields(event))
-        elif isinstance(event, h11.Data):
-            head = self._open[said]
-            if head:
-                body = head.body + bytes(event.data)
-                self._open[said] = Message(said, b"", head.texts, head.fields, body)
-        elif isinstance(event, h11.EndOfMessage) and (head := self._open[said]):
-            self._open[said] = None
-            yield self._message(said, head.texts, head.fields, head.body)
-
-    def _message(
-        self,
-        said: bool,  # noqa: FBT001 - mirrors the field
-        texts: tuple[str, ...],
-        fields: tuple[tuple[str, str], ...] = (),
-        body: bytes = b"",
-    ) -> Message:
-        data = bytes(self._raw[said])
-        self._raw[said].clear()
-        return Message(said, data, texts, fields, body)
+    def feed(self, data: bytes) -> Iterator[Message]:
+        self._raw += data
+        while data and not self._broken:
+            data = yield from self._read(data)
 
     def end(self) -> Iterator[Message]:
-        """The program closed: a body that ends with its connection is complete now."""
-        if not self._broken and self._hears_responses:
-            yield from self._read(b"", said=False, responses=True)
+        """A body that ends with its connection is complete now, any other is cut short."""
+        if self._raw and not self._broken and self._connection:
+            yield from self._read(b"")
 
     def rest(self) -> bytes:
-        return bytes(self._raw[False])
+        return bytes(self._raw)
+
+    def _read(self, data: bytes) -> Generator[Message, None, bytes]:
+        """The messages that the data completes, up to the first final one; what is left."""
+        try:
+            if self._connection is None and not (data := self._begin(data)):
+                return b""
+            self._connection.receive_data(data)
+            while isinstance(event := self._connection.next_event(), self._h11.Event):
+                if isinstance(event, self._h11.ConnectionClosed):
+                    break
+                yield from self._take(event)
+                if isinstance(event, self._h11.EndOfMessage):
+                    return self._finished()
+        except self._h11.ProtocolError as error:
+            self._broken = True
+            told = _fault(error, self._head, responses=self._responses)
+            yield self._message(Message(self._said, b"", (told,)), left=0)
+        return b""
+
+    def _begin(self, data: bytes) -> bytes:
+        """Start a message; an empty line in front of it is no part of it (RFC 9112 2.2)."""
+        if not self._responses or not self._methods:
+            data = data.lstrip(b"\r\n")
+            del self._raw[: len(self._raw) - len(data)]
+        if not data:
+            return b""
+        if not self._responses:
+            self._connection = self._h11.Connection(self._h11.SERVER)
+            return data
+        self._connection = self._h11.Connection(self._h11.CLIENT)
+        method = self._methods[0] if self._methods else b"GET"
+        headers = [(b"Host", b"")]
+        self._connection.send(self._h11.Request(method=method, target=b"/", headers=headers))
+        self._connection.send(self._h11.EndOfMessage())
+        return data
+
+    def _take(self, event: Any) -> Iterator[Message]:
+        if isinstance(event, self._h11.Data):
+            self._body += event.data
+        elif isinstance(event, self._h11.Request):
+            self._methods.append(event.method)
+            self._head = Message(self._said, b"", _request_texts(event), _fields(event))
+        elif isinstance(event, self._h11.EndOfMessage) and self._head:
+            yield self._message(self._head, left=self._left())
+        else:
+            head = Message(self._said, b"", _status_texts(event), _fields(event))
+            if isinstance(event, self._h11.Response):
+                self._head = head
+            else:  # of any number of interim ones (RFC 9110 15.2)
+                yield self._message(head, left=self._left())
+
+    def _left(self) -> int:
+        return len(self._connection.trailing_data[0])
+
+    def _finished(self) -> bytes:
+        """Forget the message; what has come of the next one."""
+        if self._responses and self._methods:
+            self._methods.popleft()
+        self._head = self._connection = None
+        return bytes(self._raw)
+
+    def _message(self, head: Message, *, left: int) -> Message:
+        """The message whose bytes are all but the last `left` that came."""
+        end = len(self._raw) - left
+        message = replace(head, data=bytes(self._raw[:end]), body=bytes(self._body))
+        del self._raw[:end]
+        self._body.clear()
+        return message
 
 
-def _status_texts(event: object) -> tuple[str, ...]:
-    code = str(event.status_code)  # type: ignore[attr-defined]
-    reason = event.reason.decode("latin-1")  # type: ignore[attr-defined]
-    version = event.http_version.decode("ascii")  # type: ignore[attr-defined]
+#: What h11 says, and what it means to the author of the program that sent the message.
+_FAULTS = {
+    "peer unexpectedly closed connection": (
+        "the connection ended before the empty line behind the header fields"
+    ),
+    "peer closed connection without sending complete message body": "the content was cut short",
+    "no response line received": "no status line",
+}
+
+
+def _fault(error: Exception, head: Message | None, *, responses: bool) -> str:
+    told = re.sub(r"bytearray\(b(?P<text>.*?)\)", r"\g<text>", str(error))
+    for words, meaning in _FAULTS.items():
+        told = told.replace(words, meaning)
+    if responses:  # h11 gives a first line up early, whatever it should have been
+        told = told.replace("illegal request line", "no status line")
+    return f"({head.texts[0]}, broken: {told})" if head else f"(no HTTP: {told})"
+
+
+def _status_texts(event: Any) -> tuple[str, ...]:
+    code, reason = str(event.status_code), event.reason.decode("latin-1")
     line = f"{code} {reason}".rstrip()
-    return line, code, f"HTTP/{version} {line}"
+    return line, code, f"HTTP/{event.http_version.decode('ascii')} {line}"
 
 
-def _request_texts(event: object) -> tuple[str, ...]:
-    method, target = event.method.decode("ascii"), decode(event.target)  # type: ignore[attr-defined]
-    version = event.http_version.decode("ascii")  # type: ignore[attr-defined]
-    return f"{method} {target}", f"{method} {target} HTTP/{version}"
+def _request_texts(event: Any) -> tuple[str, ...]:
+    line = f"{event.method.decode('ascii')} {decode(event.target)}"
+    return line, f"{line} HTTP/{event.http_version.decode('ascii')}"
 
 
-def _fields(event: object) -> tuple[tuple[str, str], ...]:
-    raw = event.headers.raw_items()  # type: ignore[attr-defined]
+def _fields(event: Any) -> tuple[tuple[str, str], ...]:
+    raw = event.headers.raw_items()
     return tuple((name.decode("latin-1"), decode(value)) for name, value in raw)

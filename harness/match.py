@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harness.model.template import Anything, Binding, Literal, Parameter, Template
+from harness.model.template import Anything, Binding, Literal, Parameter, Template, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,10 +43,10 @@ def may_yet_match(pattern: Template, text: str, bound: Mapping[str, str] | None 
     """Whether more text might still make `match_start` succeed.
 
     Only the literal beginning of the pattern is compared: behind a hole nearly anything
-    may come.
+    may come.  It is compared as bytes, since the text may end within a character.
     """
-    start = _literal_start(pattern, bound or {})
-    return text.startswith(start) or start.startswith(text)
+    start, came = encode(_literal_start(pattern, bound or {})), encode(text)
+    return came.startswith(start) or start.startswith(came)
 
 
 def any_line(pattern: Template, lines: Iterable[str]) -> bool:

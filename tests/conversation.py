@@ -14,7 +14,9 @@ from harness.model.scenario import Actor, ActorKind, LineEnd
 from harness.notation import parse_text
 from harness.peers.peer import spoken
 
-_LINE = re.compile(r"(?:@(?P<entry>\d+) )?(?P<actor>[a-z]+)(?:\.(?P<n>\d))?(?P<arrow>[<>!]) ?(?P<text>.*)")
+_LINE = re.compile(
+    r"(?:@(?P<entry>\d+) )?(?P<actor>[a-z]+)(?:\.(?P<n>\d))?(?P<arrow>[<>!]) ?(?P<text>.*)"
+)
 _ACTS = {
     "opened": What.OPENED,
     "eof": What.EOF,

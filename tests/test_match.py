@@ -116,6 +116,10 @@ class TestHope:
     def test_what_begins_otherwise_never_will(self, text: str) -> None:
         assert not may_yet_match(parse_pattern("250*"), text)
 
+    def test_half_a_character_may_become_a_whole_one(self) -> None:
+        assert may_yet_match(parse_pattern("名"), decode("名".encode()[:1]))
+        assert not may_yet_match(parse_pattern("名"), decode("é".encode()[:1]))
+
     def test_a_value_bound_before_counts_as_text(self) -> None:
         pattern = parse_pattern("{x}!")
         assert may_yet_match(pattern, "ab", {"x": "abc"})

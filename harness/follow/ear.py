@@ -62,7 +62,8 @@ class Ear(ABC):
     def __init__(self, key: Key, actor: Actor, bound: dict[str, str]) -> None:
         self.key = key
         self.steps: list[Step] = []
-        self.ended: Utterance | None = None
+        self.ended: Utterance | None = None  # nothing more can come
+        self.latest_end: Utterance | None = None  # on any connection, if no other was opened
         self.deaf = False  # the exchange of this connection is lost
         self._actor = actor
         self._bound = bound
@@ -82,7 +83,7 @@ class Ear(ABC):
 
     def instead(self) -> Utterance | None:
         """What came in place of an entry that never did, when the play is over."""
-        return self.unheard() or self.ended
+        return self.unheard() or self.latest_end
 
     def listen(self) -> bool:
         """Settle what can be settled; True if anything was."""
@@ -257,7 +258,11 @@ class StreamEar(Ear):
 
     def hear(self, utterance: Utterance) -> None:
         assert utterance.message is not None  # noqa: S101 - bytes were heard
-        self._buffer += decode(utterance.message.data)
+        data = utterance.message.data
+        if self._buffer.isascii():
+            self._buffer += decode(data)
+        else:  # it may end within a character, which has four bytes at most
+            self._buffer = self._buffer[:-3] + decode(encode(self._buffer[-3:]) + data)
         self._latest = utterance
 
     def unheard(self) -> Utterance | None:
@@ -328,17 +333,25 @@ class StreamEar(Ear):
 class ScreenEar(StreamEar):
     """Reads the screen: a pattern meets a whole line, or a prompt that has no line end yet."""
 
+    def __init__(self, key: Key, actor: Actor, bound: dict[str, str]) -> None:
+        super().__init__(key, actor, bound)
+        self._read: tuple[object, int] = (None, 0)  # for whom, and up to where in the buffer
+
     def unheard(self) -> Utterance | None:
         return None  # what a program prints besides is its own affair
 
     def _find(self, candidates: list[Candidate]) -> tuple[Candidate, Match] | None:
-        start = 0
-        for text in self._buffer.split("\n"):
+        """The first line that meets one; no complete line is read twice for the same ones."""
+        readers = ([line.index for _, line in candidates], dict(self._bound))
+        start = self._read[1] if self._read[0] == readers else 0
+        for text in self._buffer[start:].split("\n"):
             end = min(start + len(text) + 1, len(self._buffer))
             for candidate in candidates:
                 match = match_whole(candidate[1].entry.text, text.rstrip("\r"), self._bound)
                 if match:
+                    self._read = (None, 0)
                     return candidate, Match(end, match.bindings)
+            self._read = (readers, start)
             start = end
         return None
 
@@ -350,7 +363,7 @@ def message_matches(
 
     Body lines are fields, an empty line, and lines of the content: each must be there.
     """
-    if message is None or message.said != (entry.arrow is Arrow.SAYS):
+    if message is None or not message.whole or message.said != (entry.arrow is Arrow.SAYS):
         return None
     for text in message.texts:
         match = match_whole(entry.text, text, bound)

@@ -13,7 +13,7 @@ from harness.follow.lines import (
     State,
     Utterance,
 )
-from harness.framing import HttpFraming, Message, framing_for
+from harness.framing import Message, framing_for
 from harness.model.exchange import Arrow, Group, Skip
 from harness.model.record import PROGRAM, Event, What
 from harness.model.scenario import Actor, ActorKind
@@ -85,6 +85,9 @@ class Follower:
 
     def finish(self, at: float) -> None:
         """The play is over: what has not come by now is missed or, behind a miss, unchecked."""
+        for key in [*self._framings]:
+            self._unfinished(key, at)
+        self._walk(at)
         missed = False
         for line in self.lines:
             if line.waiting and line.open_ended:
@@ -186,26 +189,30 @@ class Follower:
     # -- what is heard ----------------------------------------------------------------
 
     def _bytes(self, event: Event, *, said: bool) -> None:
-        actor = self._cast[event.actor]
         key = (event.actor, event.connection)
         if key not in self._framings:
-            self._framings[key] = framing_for(actor)
+            self._framings[key] = framing_for(self._cast[event.actor])
         if not said:
             self._noise(event)
         framing = self._framings[key]
-        if framing is None:
-            self._message(event, Message(said, event.data, (decode(event.data),)))
-            return
-        for message in framing.feed(event.data, said=said):
-            self._message(event, message)
+        whole = [Message(said, event.data, (decode(event.data),))]
+        for message in framing.feed(event.data, said=said) if framing else whole:
+            self._message(key, event.at, message)
 
-    def _message(self, event: Event, message: Message) -> None:
-        utterance = Utterance(event.at, event.actor, event.connection, message)
+    def _message(self, key: tuple[str, int], at: float, message: Message) -> None:
+        actor, number = key
+        utterance = Utterance(at, actor, number, message)
         self.transcript.append(utterance)
-        if message.listed and (not message.said or self._cast[event.actor].autonomous):
-            for key in ((event.actor, event.connection), (event.actor, None)):
-                if key in self._ears:
-                    self._ears[key].hear(utterance)
+        if message.listed and (not message.said or self._cast[actor].autonomous):
+            for listener in (key, (actor, None)):
+                if listener in self._ears:
+                    self._ears[listener].hear(utterance)
+
+    def _unfinished(self, key: tuple[str, int], at: float) -> None:
+        """Nothing more comes: tell what came of a message that has no end."""
+        framing = self._framings.pop(key, None)
+        if framing and (data := framing.rest()):
+            self._message(key, at, Message(False, data, (decode(data),), whole=False))
 
     def _screen(self, event: Event) -> None:
         for actor in self._cast.values():
@@ -220,16 +227,25 @@ class Follower:
         key = (event.actor, event.connection)
         if event.what is What.OPENED:
             self._noise(event)
-        elif isinstance(framing := self._framings.get(key), HttpFraming):
-            for message in framing.end():
-                self._message(event, message)
+        elif event.what in _ENDS:
+            self._no_more(event)
         act = _ENDS.get(event.what, event.what.value)
         utterance = Utterance(event.at, event.actor, event.connection, act=act)
         self.transcript.append(utterance)
+        if ear := self._ears.get((event.actor, None)):
+            ear.latest_end = utterance if event.what in _ENDS else None
         if event.what in _ENDS:
             self._ends.setdefault(key, utterance)
             if ear := self._ears.get(key):
-                ear.ended = utterance
+                ear.ended = ear.latest_end = utterance
+
+    def _no_more(self, event: Event) -> None:
+        key = (event.actor, event.connection)
+        framing = self._framings.get(key)
+        if framing and event.what is What.EOF:
+            for message in framing.end():
+                self._message(key, event.at, message)
+        self._unfinished(key, event.at)
 
     def _noise(self, event: Event) -> None:
         """Something came from the program: a silence that is due is broken."""
