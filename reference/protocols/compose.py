@@ -133,9 +133,7 @@ class _TextReader:
     def take_tag(self, tag: str, *, closes: bool) -> None:
         if tag in _UNSEEN:
             self._unseen = max(0, self._unseen + (-1 if closes else 1))
-        elif tag == "br":
-            self._lines.append([])
-        elif tag in _BLOCKS and self._lines[-1]:
+        elif tag == "br" or (tag in _BLOCKS and self._lines[-1]):
             self._lines.append([])
 
     def take_text(self, data: str) -> None:
