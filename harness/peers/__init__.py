@@ -4,8 +4,8 @@ A peer takes its sockets from the network and tells the recorder everything that
 it never judges.
 """
 
-from harness.peers.peer import Files, Peer, PeerError
+from harness.peers.peer import NotPlayedError, Peer, PeerError, Setting
 from harness.peers.stage import make_peer
 from harness.peers.tls import Authority
 
-__all__ = ["Authority", "Files", "Peer", "PeerError", "make_peer"]
+__all__ = ["Authority", "NotPlayedError", "Peer", "PeerError", "Setting", "make_peer"]

@@ -9,73 +9,66 @@ from urllib.parse import quote_plus, urlsplit
 import h11
 
 from harness.model.exchange import Directive
-from harness.model.scenario import Page
+from harness.model.fixtures import find_fixture
+from harness.model.scenario import DEFAULT_HOST, Page
 from harness.model.template import Template
-from harness.peers.peer import Files, PeerError, spoken
-from harness.peers.tcp import Connection, ScriptedPeer, StreamPeer, Witness
+from harness.peers.peer import NotPlayedError, spoken
+from harness.peers.tcp import Connection, ScriptedPeer, StreamPeer
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable, Mapping
 
     from harness.model.exchange import BodyLine, Entry
-    from harness.model.scenario import Actor
-    from harness.network import Network
-    from harness.peers.tls import Authority
-    from harness.record import Recorder
+    from harness.peers.witness import Witness
 
-_FORM = "application/x-www-form-urlencoded"
+_FORM = b"application/x-www-form-urlencoded"
 _END = b"\r\n"
+_WITH_CONTENT = (b"POST", b"PUT", b"PATCH")
 
 
 class HttpClientPeer(ScriptedPeer):
     """Sends the requests of the exchange to the program."""
 
-    def __init__(
-        self,
-        actor: Actor,
-        recorder: Recorder,
-        network: Network,
-        authority: Authority,
-        files: Files,
-    ) -> None:
-        super().__init__(actor, recorder, network, authority)
-        self._files = files
-
     def message(self, entry: Entry, bound: Mapping[str, str]) -> bytes:
-        return request(entry, bound, self._files)
+        return request(entry, bound, self._setting.scenario)
 
 
-def request(entry: Entry, bound: Mapping[str, str], files: Files) -> bytes:
+def request(entry: Entry, bound: Mapping[str, str], scenario: str) -> bytes:
     """The octets of a request: as the entry writes it, completed where it says nothing.
 
-    Added are the version, Host (RFC 9112 3.2) and, where there is a body, its length and,
-    for a form, its type.  A field that the entry writes itself is left as it is.
+    Added are the version, Host (RFC 9112 3.2) and, where the method asks for content, its
+    length and, for a form, its type.  A field that the entry writes itself is left as it is.
+    Files are looked for near the scenario file.
 
     Raises:
-        PeerError: for a file that is not there or a directive that does not exist.
+        PeerError: a value is named that nothing has bound so far.
+        NotPlayedError: for a file that is not there or a directive that does not exist.
     """
     line = spoken(entry.text, bound)
     if not line.rsplit(b" ", 1)[-1].startswith(b"HTTP/"):
         line += b" HTTP/1.1"
-    lines, body, form = _body(entry.body, bound, files)
+    lines, body, form = _body(entry.body, bound, scenario)
     written = {field.partition(b":")[0].strip().lower() for field in lines}
     if b"host" not in written:
         lines.insert(0, b"Host: " + _host(line))
     if form and b"content-type" not in written:
-        lines.append(b"Content-Type: " + _FORM.encode())
-    if body and not written & {b"content-length", b"transfer-encoding"}:
+        lines.append(b"Content-Type: " + _FORM)
+    has_content = bool(body) or line.startswith(_WITH_CONTENT)
+    if has_content and not written & {b"content-length", b"transfer-encoding"}:
         lines.append(b"Content-Length: %d" % len(body))
     return _END.join([line, *lines, b"", body])
 
 
 def _host(line: bytes) -> bytes:
-    target = line.split(b" ")[1] if line.count(b" ") > 1 else b""
-    return urlsplit(target).netloc or b"server.example.test"
+    """The authority of the target (RFC 9112 3.2); without one, the name of any server."""
+    method, target, *_ = [*line.split(b" "), b""]
+    authority = target if method == b"CONNECT" else urlsplit(target).netloc
+    return authority.rpartition(b"@")[2] or DEFAULT_HOST.encode()
 
 
 def _body(
-    body: Iterable[BodyLine], bound: Mapping[str, str], files: Files
+    body: Iterable[BodyLine], bound: Mapping[str, str], scenario: str
 ) -> tuple[list[bytes], bytes, bool]:
     """Field lines, content, and whether the content is a form."""
     fields: list[bytes] = []
@@ -83,7 +76,7 @@ def _body(
     form = in_content = False
     for line in body:
         if isinstance(line, Directive):
-            content.append(_directive(line, bound, files))
+            content.append(_directive(line, bound, scenario))
             form = form or line.name == "form"
         elif not in_content and line == Template():
             in_content = True
@@ -92,15 +85,22 @@ def _body(
     return fields, _END.join(content), form
 
 
-def _directive(line: Directive, bound: Mapping[str, str], files: Files) -> bytes:
+def _directive(line: Directive, bound: Mapping[str, str], scenario: str) -> bytes:
     argument = spoken(line.argument, bound).decode()
     if line.name == "form":
-        return urlencoded(files.read(argument))
+        return urlencoded(_file(scenario, argument))
     if line.name == "file":
-        return files.read(argument)
-    if line.name == "bytes":
+        return _file(scenario, argument)
+    if line.name == "bytes" and argument.isdecimal():
         return b"x" * int(argument)
-    raise PeerError(f"@{line.name} does not exist; there are @form, @file and @bytes")
+    raise NotPlayedError(f"`@{line.name} {argument}` is none of @form FILE, @file FILE, @bytes N")
+
+
+def _file(scenario: str, name: str) -> bytes:
+    path = find_fixture(scenario, name)
+    if path is None:
+        raise NotPlayedError(f"there is no file {name}")
+    return path.read_bytes()
 
 
 def urlencoded(form: bytes) -> bytes:
@@ -116,11 +116,6 @@ class HttpOriginPeer(StreamPeer):
 
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
         return _Origin(witness, self.actor.pages)
-
-    async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:
-        del index, bound
-        name = entry.act.name if entry.act else "speaking"
-        raise PeerError(f"`{name}` is not played by an origin server, which acts by itself")
 
 
 class _Origin(Connection):
@@ -138,17 +133,24 @@ class _Origin(Connection):
             self._http.receive_data(data)
             self._take_events()
         except h11.RemoteProtocolError as error:
-            self._answer(Page(error.error_status_hint, "text/plain", f"{error}\n"))
+            self._refuse(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program did not do it
+            self._witness.failed(error)
             self.close()
 
     def _take_events(self) -> None:
         while (event := self._http.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
             if isinstance(event, h11.Request):
                 self._request = event
+                self._go_on()
             elif isinstance(event, h11.EndOfMessage):
                 self._answer_request()
-            elif isinstance(event, h11.ConnectionClosed):
-                return
+
+    def _go_on(self) -> None:
+        """Ask for the content of a client that waits to be asked (RFC 9110 10.1.1)."""
+        if self._http.they_are_waiting_for_100_continue:
+            interim = h11.InformationalResponse(status_code=100, headers=[])
+            self._say(self._http.send(interim) or b"")
 
     def _answer_request(self) -> None:
         target = self._request.target.decode("latin-1") if self._request else ""
@@ -158,7 +160,13 @@ class _Origin(Connection):
         if self._http.our_state is h11.MUST_CLOSE:
             self.close()
         else:
+            self._request = None
             self._http.start_next_cycle()
+
+    def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._answer(Page(error.error_status_hint, "text/plain", f"{error}\n"))
+        self.close()
 
     def _answer(self, page: Page) -> None:
         """One write for head and body: two small ones would wait for each other (Nagle)."""
@@ -172,7 +180,11 @@ class _Origin(Connection):
         if not (self._request and self._request.method == b"HEAD"):
             out += self._http.send(h11.Data(data=content)) or b""
         out += self._http.send(h11.EndOfMessage()) or b""
-        self.say(out)
+        self._say(out)
+
+    def _say(self, data: bytes) -> None:
+        if self._transport and not self._transport.is_closing():
+            self.say(data)
 
     def eof_received(self) -> bool:
         super().eof_received()

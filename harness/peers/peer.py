@@ -2,79 +2,103 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.model.record import What
+from harness.model.scenario import DEFAULT_HOST
 from harness.model.template import Anything, Binding, Literal, Template, encode
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from harness.model.exchange import Entry
     from harness.model.scenario import Actor
-    from harness.network import Place
+    from harness.network import Network, Place
+    from harness.peers.tls import Authority
     from harness.record import Recorder
 
 #: Octets that a peer takes from the program on one connection before it hangs up.
-HEARD_LIMIT = 64 * 2**20
+HEARD_LIMIT = 16 * 2**20
 
 
 class PeerError(Exception):
-    """The actor cannot do what the exchange asks: the reason, for the program's author."""
+    """The actor cannot do what the exchange asks, because of the program: the reason."""
+
+
+class NotPlayedError(Exception):
+    """The actor cannot do what the exchange asks, whatever the program does: the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """Where the files that an exchange names are looked for, first match first."""
+class Setting:
+    """The play, as far as its peers must know it.
 
-    folders: tuple[Path, ...]
+    `scenario` is the path of the scenario's file, near which the files lie that it names;
+    `type_keys` types on the program's terminal.
+    """
 
-    def read(self, name: str) -> bytes:
-        """The content of a file.
+    network: Network
+    recorder: Recorder
+    authority: Authority
+    scenario: str
+    type_keys: Callable[[bytes], None]
+
+
+class Peer:
+    """One actor on the stage.
+
+    `gave_up` is set when a limit of the play was reached: how connections end from then on
+    is the harness's doing, and no longer the program's.
+    """
+
+    def __init__(self, actor: Actor, setting: Setting) -> None:
+        self.actor = actor
+        self.gave_up = False
+        self._setting = setting
+        self._recorder = setting.recorder
+
+    @property
+    def busy(self) -> bool:
+        """Whether it will say something later, without being asked."""
+        return False
+
+    async def open(self) -> None:
+        """Take the actor's place; afterwards the program may come.
 
         Raises:
-            PeerError: if none of the folders has it.
+            MachineError: the network has no place for it.
         """
-        for folder in self.folders:
-            path = folder / name
-            if path.is_file():
-                return path.read_bytes()
-        raise PeerError(f"there is no file {name}")
 
-
-class Peer(ABC):
-    """One actor on the stage."""
-
-    def __init__(self, actor: Actor, recorder: Recorder) -> None:
-        self.actor = actor
-        self._recorder = recorder
-
-    @abstractmethod
-    async def open(self) -> None:
-        """Take the actor's place; afterwards the program may come."""
-
-    @abstractmethod
     async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:
         """Say or do what an entry asks; `bound` holds the values of `{name}`.
 
         Raises:
-            PeerError: if it cannot be done.
+            PeerError: it cannot be done, because of the program.
+            NotPlayedError: an actor of this kind never does that.
         """
+        del index, bound
+        act = f"`{entry.act.name}`" if entry.act else "speaking"
+        raise NotPlayedError(f"{act} is not played by {self._kind}")
 
     def leave(self, connection: int) -> None:
-        """Close one connection; an actor without connections has none to close."""
-        return
+        """Close one connection."""
 
     def program_listens(self, place: Place) -> None:
-        """Where the program can be dialled, for actors that dial it."""
-        return
+        """Learn where the program can be dialled."""
 
-    @abstractmethod
     async def close(self) -> None:
-        """Give everything back."""
+        """Give everything back; nothing more is recorded afterwards."""
+
+    @property
+    def _kind(self) -> str:
+        return f"an actor of kind {self.actor.kind}"
+
+    @property
+    def _address(self) -> tuple[str, int]:
+        """Host and port of `at`: `host:port`, `[v6]:port` or a bare port."""
+        host, _, port = (self.actor.at or "0").rpartition(":")
+        return host.strip("[]") or DEFAULT_HOST, int(port)
 
     def _stands(self, host: str, port: int) -> None:
         self._recorder.note(What.STANDS, self.actor.name, host=host, port=port)
@@ -88,6 +112,7 @@ def spoken(template: Template, bound: Mapping[str, str]) -> bytes:
 
     Raises:
         PeerError: for a value that nothing has bound so far.
+        NotPlayedError: for a parameter that has no value.
     """
     return encode("".join(_spoken_part(part, bound) for part in template.parts))
 
@@ -101,4 +126,12 @@ def _spoken_part(part: object, bound: Mapping[str, str]) -> str:
         return bound[part.name]
     if isinstance(part, Anything):
         return "*"
-    raise PeerError(f"${{{getattr(part, 'name', '')}}} has no value")
+    raise NotPlayedError(f"${{{getattr(part, 'name', '')}}} has no value")
+
+
+def shown_address(address: object) -> str:
+    """`host:port` of what `getpeername` gave."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        host, port = str(address[0]), address[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ""

@@ -12,14 +12,13 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from harness.model.record import What
 from harness.model.scenario import Tls
-from harness.peers.peer import PeerError
-from harness.peers.tcp import StreamPeer, Witness
+from harness.peers.tcp import StreamPeer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.model.exchange import Entry
     from harness.model.scenario import Actor
+    from harness.peers.witness import Witness
     from harness.record import Recorder
 
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # what it would tell, the record has
@@ -38,12 +37,8 @@ class SmtpPeer(StreamPeer):
     """
 
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
-        return _Session(self.actor, witness, self._recorder, self._host)
-
-    async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:
-        del index, bound
-        name = entry.act.name if entry.act else "speaking"
-        raise PeerError(f"`{name}` is not played by an smtp actor, which acts by itself")
+        host, _ = self._address
+        return _Session(self.actor, witness, self._recorder, host)
 
 
 class _Session(SMTP):
@@ -73,14 +68,28 @@ class _Session(SMTP):
             self.transport.close()
 
     async def push(self, status: str | bytes) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
         text = status.encode() if isinstance(status, str) else status
         self._witness.said(text + b"\r\n")
         await super().push(text)
 
+    async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
+        await super().smtp_QUIT(arg)
+        await asyncio.sleep(0)  # aiosmtpd has cancelled itself: here it takes note of that
+
     def eof_received(self) -> bool:
+        """Hear of the end, but take first what came before it.
+
+        aiosmtpd calls off its work at once, and with it a mail that has come completely.
+        """
         self._witness.ended()
-        super().eof_received()
-        return False  # over TLS True has no effect but a warning; over TCP nothing is left to say
+        asyncio.get_running_loop().call_soon(self._stop)
+        return not self._encrypted  # over TLS True has no effect but a warning
+
+    def _stop(self) -> None:
+        if self._handler_coroutine:
+            self._handler_coroutine.cancel()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._witness.lost(error)
@@ -88,7 +97,7 @@ class _Session(SMTP):
 
     async def handle_exception(self, error: Exception) -> str:
         """Our own fault must not look like a verdict on the program's command."""
-        self._witness.lost(error)
+        self._witness.failed(error)
         return f"451 4.3.0 Wirelab itself failed: {type(error).__name__}"
 
 
@@ -118,6 +127,19 @@ class _Mailboxes:
         self._recorder = recorder
         self._known = {address.lower(): address for address in actor.mailboxes}
         self._replies = {address.lower(): reply for address, reply in actor.replies.items()}
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self,
+        server: Any,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        del server, envelope
+        session.host_name = hostname
+        # without users aiosmtpd offers AUTH with no mechanism, which RFC 4954 3 does not know
+        return [line for line in responses if line.rstrip() != "250-AUTH"]
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -1,108 +1,164 @@
-"""Actors over TCP: connections that record themselves, scripted ones first of all."""
+"""Actors over TCP: connections that record themselves, and the scripted actor."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.model.exchange import Arrow, Entry
-from harness.model.record import What
 from harness.model.scenario import Tls
 from harness.model.template import Template
-from harness.peers.peer import HEARD_LIMIT, Peer, PeerError, spoken
+from harness.peers.peer import NotPlayedError, Peer, PeerError, spoken
+from harness.peers.witness import Witness
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from harness.model.scenario import Actor
-    from harness.network import Network, Place
-    from harness.peers.tls import Authority
-    from harness.record import Recorder
+    from harness.network import Place
+    from harness.peers.peer import Setting
 
 _DIAL_SECONDS = 5.0
-_RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
+_CLOSE_SECONDS = 1.0
 
 
-def shown_address(address: object) -> str:
-    """`host:port` of what `getpeername` gave."""
-    if isinstance(address, tuple) and len(address) >= 2:
-        host, port = str(address[0]), address[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return ""
+class StreamPeer(Peer):
+    """An actor over TCP that listens; subclasses say what protocol a connection gets."""
+
+    def __init__(self, actor: Actor, setting: Setting) -> None:
+        super().__init__(actor, setting)
+        self._server: asyncio.Server | None = None
+        self._witnesses: list[Witness] = []
+
+    async def open(self) -> None:
+        sock = self._setting.network.listen(*self._address, "tcp")
+        host, port = sock.getsockname()[:2]
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Door(self), sock=sock)
+        self._stands(host, port)
+
+    def new_witness(self) -> Witness:
+        """The witness of the next connection."""
+        self._witnesses.append(Witness(self, len(self._witnesses) + 1, self._recorder))
+        return self._witnesses[-1]
+
+    def new_protocol(self, witness: Witness) -> asyncio.Protocol:
+        """What speaks on a connection; it reports to the witness."""
+        raise NotImplementedError
+
+    def context(self) -> ssl.SSLContext:
+        """The TLS context for the name at which the actor stands, and loopback's addresses."""
+        host, _ = self._address
+        return self._setting.authority.context(host, "127.0.0.1", "::1", "localhost")
+
+    def leave(self, connection: int) -> None:
+        for witness in self._witnesses[connection - 1 : connection]:
+            witness.leave()
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        live = [gone for witness in self._witnesses if (gone := witness.abort())]
+        if live:
+            await asyncio.wait(live, timeout=_CLOSE_SECONDS)
 
 
-class Witness:
-    """Tells the recorder what passes on one connection, and counts it.
+class _Door(asyncio.Protocol):
+    """Takes a connection, encrypts it if the actor does, and hands it to its protocol.
 
-    A mix-in for asyncio protocols, our own and those of libraries.
+    The connection is recorded before the TLS handshake, so that a failed one is seen too.
+    What the program sends right behind its part of the handshake comes before the handshake
+    is known to be over: it is kept for the protocol.
     """
 
-    def __init__(self, name: str, number: int, recorder: Recorder) -> None:
-        self._name = name
-        self._recorder = recorder
-        self._heard = 0
-        self._ended = False
-        self.number = number
+    def __init__(self, peer: StreamPeer) -> None:
+        self._peer = peer
+        self._early: list[tuple[str, tuple[Any, ...]]] = []
+        self._task: asyncio.Task[None] | None = None
 
-    def opened(self, peer: object) -> None:
-        self._recorder.note(What.OPENED, self._name, self.number, note=shown_address(peer))
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", transport)
+        witness = self._peer.new_witness()
+        witness.opened(transport)
+        protocol = self._peer.new_protocol(witness)
+        if self._peer.actor.tls is Tls.NONE:
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
+        else:
+            transport.pause_reading()
+            encrypting = self._encrypt(transport, protocol, witness)
+            self._task = asyncio.get_running_loop().create_task(encrypting)
 
-    def heard(self, data: bytes) -> bool:
-        """Record bytes of the program; False once it has sent more than anyone may."""
-        self._heard += len(data)
-        if self._heard > HEARD_LIMIT:
-            note = f"more than {HEARD_LIMIT} octets came"
-            self._recorder.note(What.BROKEN, self._name, self.number, note=note)
-            return False
-        self._recorder.note(What.HEARD, self._name, self.number, data)
-        return True
-
-    def said(self, data: bytes, entry: int | None = None) -> None:
-        self._recorder.note(What.SAID, self._name, self.number, data, entry=entry)
-
-    def ended(self) -> None:
-        """The program sent FIN."""
-        if not self._ended:
-            self._ended = True
-            self._recorder.note(What.EOF, self._name, self.number)
-
-    def lost(self, error: Exception | None) -> None:
-        """The connection is gone: reset by the program, or closed by us."""
-        if self._ended:
+    async def _encrypt(
+        self, transport: asyncio.Transport, protocol: asyncio.Protocol, witness: Witness
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        encrypted = None
+        try:
+            context = self._peer.context()
+            encrypted = await loop.start_tls(transport, self, context, server_side=True)
+        except OSError as error:  # an SSLError is one
+            witness.broken(f"the TLS handshake failed: {_tls_reason(error)}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program did not do it
+            witness.failed(error)
+        if encrypted is None:
+            witness.lost(None)
+            transport.abort()
             return
-        self._ended = True
-        reset = isinstance(error, OSError) and error.errno in _RESETS
-        self._recorder.note(What.RESET if reset else What.LEFT, self._name, self.number)
+        witness.transport = encrypted
+        encrypted.set_protocol(protocol)
+        protocol.connection_made(encrypted)
+        for call, arguments in self._early:
+            getattr(protocol, call)(*arguments)
+
+    def data_received(self, data: bytes) -> None:
+        self._early.append(("data_received", (data,)))
+
+    def eof_received(self) -> None:
+        self._early.append(("eof_received", ()))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._early.append(("connection_lost", (exc,)))
+
+
+def _tls_reason(error: OSError) -> str:
+    reason = getattr(error, "reason", None) or "the program hung up"
+    return str(reason).replace("_", " ").lower()
 
 
 class Connection(asyncio.Protocol):
-    """One scripted connection: it hears, and says what it is told to say."""
+    """One connection that hears, and says what it is told to say."""
 
-    def __init__(self, witness: Witness, gone: Callable[[int], None] | None = None) -> None:
-        self.witness = witness
-        self._gone = gone
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if not self.witness.heard(data):
+        if not self._witness.heard(data):
             self.close()
 
     def eof_received(self) -> bool:
-        self.witness.ended()
-        # over TLS a half-closed connection cannot be kept
-        return self._transport is not None and not self._transport.get_extra_info("sslcontext")
+        self._witness.ended()
+        return not self._encrypted  # over TLS a half-closed connection cannot be kept
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.witness.lost(exc)
-        if self._gone:
-            self._gone(self.witness.number)
+        self._witness.lost(exc)
+
+    @property
+    def _encrypted(self) -> bool:
+        return bool(self._transport and self._transport.get_extra_info("sslcontext"))
+
+    @property
+    def _open(self) -> asyncio.Transport:
+        if self._transport is None or self._transport.is_closing():
+            raise PeerError("the connection is closed")
+        return self._transport
 
     def say(self, data: bytes, entry: int | None = None) -> None:
         """Send bytes to the program.
@@ -110,126 +166,45 @@ class Connection(asyncio.Protocol):
         Raises:
             PeerError: if the connection is gone.
         """
-        if self._transport is None or self._transport.is_closing():
-            raise PeerError("the connection is closed")
-        self.witness.said(data, entry)
-        self._transport.write(data)
+        transport = self._open
+        self._witness.said(data, entry)
+        transport.write(data)
 
     def half_close(self) -> None:
-        if self._transport and self._transport.can_write_eof():
-            self._transport.write_eof()
+        """Send FIN and go on hearing.
+
+        Raises:
+            PeerError: if the connection is gone.
+            NotPlayedError: over TLS.
+        """
+        if not self._open.can_write_eof():
+            raise NotPlayedError("`half-close` cannot be played over TLS")
+        self._open.write_eof()
 
     def close(self) -> None:
+        """Close, if it is not closed yet."""
         if self._transport:
             self._transport.close()
 
     def reset(self) -> None:
-        """Send RST (RFC 9293 3.10.4), by a linger time of 0."""
-        if self._transport:
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._transport.abort()
+        """Send RST (RFC 9293 3.10.4), by a linger time of 0.
 
-
-class _Door(asyncio.Protocol):
-    """Takes a connection, encrypts it if the actor does, and hands it to its protocol.
-
-    The connection is recorded before the TLS handshake, so that a failed one is seen too.
-    """
-
-    def __init__(self, peer: StreamPeer) -> None:
-        self._peer = peer
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast("asyncio.Transport", transport)
-        witness = self._peer.new_witness()
-        witness.opened(transport.get_extra_info("peername"))
-        protocol = self._peer.new_protocol(witness)
-        if self._peer.actor.tls is Tls.IMPLICIT:
-            transport.pause_reading()
-            self._task = asyncio.get_running_loop().create_task(
-                self._encrypt(transport, protocol, witness)
-            )
-        else:
-            transport.set_protocol(protocol)
-            protocol.connection_made(transport)
-
-    async def _encrypt(
-        self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, witness: Witness
-    ) -> None:
-        import ssl  # noqa: PLC0415 - only for actors that encrypt
-
-        loop = asyncio.get_running_loop()
-        try:
-            encrypted = await loop.start_tls(
-                transport, protocol, self._peer.context(), server_side=True
-            )
-        except (OSError, ssl.SSLError) as error:
-            self._peer.broken(witness.number, f"the TLS handshake failed: {_tls_reason(error)}")
-            witness.lost(error)
-            transport.abort()
-            return
-        if encrypted is not None:
-            protocol.connection_made(encrypted)
-
-
-def _tls_reason(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or str(error) or "the program closed"
-    return str(reason).replace("_", " ").lower()
-
-
-class StreamPeer(Peer):
-    """An actor over TCP that listens; subclasses say what protocol a connection gets."""
-
-    def __init__(
-        self, actor: Actor, recorder: Recorder, network: Network, authority: Authority
-    ) -> None:
-        super().__init__(actor, recorder)
-        self._network = network
-        self._authority = authority
-        self._server: asyncio.Server | None = None
-        self._host = ""
-        self._count = 0
-        self._live: set[asyncio.BaseProtocol] = set()
-
-    async def open(self) -> None:
-        host, port = split_address(self.actor.at or "0")
-        sock = self._network.listen(host, port, "tcp")
-        self._host = host
-        address = sock.getsockname()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Door(self), sock=sock)
-        self._stands(address[0], address[1])
-
-    def new_witness(self) -> Witness:
-        self._count += 1
-        return Witness(self.actor.name, self._count, self._recorder)
-
-    def new_protocol(self, witness: Witness) -> asyncio.Protocol:
-        raise NotImplementedError
-
-    def context(self) -> ssl.SSLContext:
-        """The TLS context for the name at which the actor stands, and loopback's addresses."""
-        return self._authority.context(self._host, "127.0.0.1", "::1", "localhost")
-
-    def broken(self, connection: int, reason: str) -> None:
-        self._recorder.note(What.BROKEN, self.actor.name, connection, note=reason)
-
-    async def close(self) -> None:
-        if self._server:
-            self._server.close()
+        Raises:
+            PeerError: if the connection is gone.
+        """
+        sock = self._open.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._open.abort()
 
 
 class ScriptedPeer(StreamPeer):
     """An actor whose every word stands in the exchange; it listens, or dials the program."""
 
-    def __init__(
-        self, actor: Actor, recorder: Recorder, network: Network, authority: Authority
-    ) -> None:
-        super().__init__(actor, recorder, network, authority)
+    def __init__(self, actor: Actor, setting: Setting) -> None:
+        super().__init__(actor, setting)
         self._connections: dict[int, Connection] = {}
-        self._arrived = asyncio.Condition()
+        self._arrived = asyncio.Event()
+        self._dialling = asyncio.Lock()
         self._program: Place | None = None
 
     async def open(self) -> None:
@@ -240,21 +215,21 @@ class ScriptedPeer(StreamPeer):
         self._program = place
 
     def new_protocol(self, witness: Witness) -> Connection:
-        connection = Connection(witness)
-        self._connections[witness.number] = connection
-        asyncio.get_running_loop().create_task(self._announce())
-        return connection
+        return _ScriptedConnection(witness, self)
 
-    async def _announce(self) -> None:
-        async with self._arrived:
-            self._arrived.notify_all()
+    def arrive(self, number: int, connection: Connection) -> None:
+        """A connection can be spoken on from now on."""
+        self._connections[number] = connection
+        self._arrived.set()
 
     async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:
         number = entry.connection or 1
-        connection = await self._connection(number)
         if entry.arrow is Arrow.SAYS:
-            connection.say(self.message(entry, bound), index)
+            message = self.message(entry, bound)
+            connection = await self._connection(number)
+            connection.say(message, index)
             return
+        connection = await self._connection(number)
         self._act(connection, entry)
         self._acted(index, number)
 
@@ -273,43 +248,40 @@ class ScriptedPeer(StreamPeer):
         elif name == "reset":
             connection.reset()
         elif name not in ("accept", "connect"):
-            raise PeerError(f"`{name}` is not played by a {self.actor.kind} actor")
+            raise NotPlayedError(f"`{name}` is not played by {self._kind}")
 
     async def _connection(self, number: int) -> Connection:
         if self.actor.to is not None:
-            while number not in self._connections:
-                await self._dial()
-        async with self._arrived:
-            await self._arrived.wait_for(lambda: number in self._connections)
+            async with self._dialling:
+                while number not in self._connections:
+                    await self._dial()
+        while number not in self._connections:
+            self._arrived.clear()
+            await self._arrived.wait()
         return self._connections[number]
 
     async def _dial(self) -> None:
         if self._program is None:
             raise PeerError("the program listens nowhere")
+        if self.actor.tls is not Tls.NONE:
+            raise NotPlayedError("`tls` is not played by an actor that dials")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DIAL_SECONDS
         try:
-            sock = await self._network.dial(self._program, "tcp", deadline=deadline)
+            sock = await self._setting.network.dial(self._program, "tcp", deadline=deadline)
         except OSError as error:
-            reason = error.strerror or str(error) or "no answer"
+            reason = error.strerror or "no answer"
             raise PeerError(f"cannot connect to {self._program}: {reason.lower()}") from error
-        witness = self.new_witness()
-        witness.opened(sock.getpeername())
-        await loop.create_connection(lambda: self.new_protocol(witness), sock=sock)
-
-    def leave(self, connection: int) -> None:
-        if found := self._connections.get(connection):
-            found.close()
-
-    async def close(self) -> None:
-        await super().close()
-        for connection in self._connections.values():
-            connection.close()
+        await loop.create_connection(lambda: _Door(self), sock=sock)
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of `host:port`, `[v6]:port` or a bare port (then of `DEFAULT_HOST`)."""
-    from harness.model.scenario import DEFAULT_HOST  # noqa: PLC0415
+class _ScriptedConnection(Connection):
+    """Tells its peer when it can be spoken on: over TLS that is after the handshake."""
 
-    host, _, port = address.rpartition(":")
-    return host.strip("[]") or DEFAULT_HOST, int(port)
+    def __init__(self, witness: Witness, peer: ScriptedPeer) -> None:
+        super().__init__(witness)
+        self._peer = peer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._peer.arrive(self._witness.number, self)

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError
-from harness.follow import Follower, Line, State
+from harness.follow import Follower
 from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
-from harness.model.fixtures import fixture_folders
-from harness.model.record import PROGRAM, Event, Record, What
+from harness.model.record import PROGRAM, Record, What
 from harness.model.scenario import Tls
 from harness.model.template import substitute
 from harness.network import open_network
-from harness.peers import Authority, Files, Peer, PeerError, make_peer
+from harness.peers import Authority, Peer, Setting, make_peer
 from harness.record import Recorder
+from harness.run.acts import GRACE_SECONDS, SETTLED_SECONDS, Acts
+from harness.run.pulse import Pulse
 
 if TYPE_CHECKING:
-    from harness.model.exchange import Act
     from harness.model.plan import Plan
     from harness.model.program import Endpoint
     from harness.network import Network, Place, Transport
 
-#: Seconds that a program gets to listen after its start, and to end after SIGTERM.
+#: Seconds that a program gets to listen after its start, if the whole play has as many.
 _READY_SECONDS = 10.0
-_GRACE_SECONDS = 2.0
-_SETTLED_SECONDS = 0.3
-#: Passes of the event loop without an event after which nothing is left in the sockets.
-_IDLE_PASSES = 5
+#: Seconds in which the connections of a program that is gone must have ended.
+_LAST_WORDS_SECONDS = 1.0
 
-_ENDED = (What.EOF, What.RESET, What.LEFT)
 Satisfied = Callable[["Plan", Record], bool]
 
 
@@ -72,230 +68,156 @@ class _Play:
         self._stage = stage
         self._network = network
         self._recorder = Recorder()
+        self._pulse = Pulse(self._recorder)
         self._peers: dict[str, Peer] = {}
         self._program: Launched | None = None
         self._place: Place | None = None
-        self._follower: Follower | None = None
-        self._changed = asyncio.Event()
-        self._latest = 0.0  # when something last happened, on the play's clock
-        self._open_connections = 0
-        self._performing: dict[int, asyncio.Task[None]] = {}
-        self._timers = 0  # performers that wait for time to pass
-        self._closed: set[tuple[str, int]] = set()
-        self._recorder.listen(self._note)
+        self._acts: Acts | None = None
 
     async def run(self) -> Record:
         try:
-            await self._set_up()
-            if await self._start_program():
-                await self._follow()
-            await self._end()
+            await self._take_places()
+            program = await self._start_program()
+            if await self._can_be_played_with(program):
+                await self._follow(program)
+            await self._end(program)
+            return self._recorder.record
         finally:
             await self._clean_up()
-        return self._recorder.record
-
-    def _note(self, event: Event) -> None:
-        if event.what is What.OPENED:
-            self._open_connections += 1
-        elif event.what in _ENDED:
-            self._open_connections -= 1
-        self._latest = event.at
-        self._changed.set()
 
     # -- before the curtain -----------------------------------------------------------
 
-    async def _set_up(self) -> None:
-        files = Files(fixture_folders(self._plan.scenario.file))
+    async def _take_places(self) -> None:
+        setting = Setting(
+            network=self._network,
+            recorder=self._recorder,
+            authority=self._stage.authority,
+            scenario=self._plan.scenario.file,
+            type_keys=self._type,
+        )
         for actor in self._plan.scenario.cast.values():
-            self._peers[actor.name] = peer = make_peer(
-                actor,
-                network=self._network,
-                recorder=self._recorder,
-                authority=self._stage.authority,
-                files=files,
-                type_keys=self._type,
-            )
+            self._peers[actor.name] = peer = make_peer(actor, setting)
             await peer.open()
         if endpoint := self._plan.role.listens:
             self._place = self._network.reserve(_transport(endpoint))
             host, port = self._place
             self._recorder.note(What.STANDS, endpoint.name, host=host, port=port)
-        exchange = substitute(self._plan.scenario.exchange, self._recorder.record.addresses)
-        self._follower = Follower(exchange, self._plan.scenario.cast)
-        self._recorder.listen(self._follower.receive)
 
     def _type(self, data: bytes) -> None:
         if self._program:
             self._program.type(data)
 
-    async def _start_program(self) -> bool:
-        """Start the program; True once it can be talked to."""
+    async def _start_program(self) -> Launched:
         argv, env = command_line(self._plan, self._recorder.record.addresses)
         if any(actor.tls is not Tls.NONE for actor in self._plan.scenario.cast.values()):
             env["SSL_CERT_FILE"] = str(self._stage.authority.bundle)
         self._program = await start(self._network, argv, self._plan.folder, env, self._recorder)
-        if self._program.broken:
+        return self._program
+
+    async def _can_be_played_with(self, program: Launched) -> bool:
+        """Raise the curtain as soon as the program runs and, if it is to, listens."""
+        endpoint = self._plan.role.listens
+        if program.broken:
             return False
-        if self._place is None:
+        if self._place is None or endpoint is None:
             self._recorder.curtain()
             return True
-        return await self._wait_until_ready(self._place)
-
-    async def _wait_until_ready(self, place: Place) -> bool:
-        assert self._program is not None  # noqa: S101 - called behind its start
-        assert self._plan.role.listens is not None  # noqa: S101 - it has a place
-        transport = _transport(self._plan.role.listens)
-        deadline = asyncio.get_running_loop().time() + _READY_SECONDS
-        ready = await self._program.ready(place, transport, deadline)
+        transport = _transport(endpoint)
+        patience = min(_READY_SECONDS, self._plan.scenario.limits.play)
+        deadline = asyncio.get_running_loop().time() + patience
+        ready = await program.ready(self._place, transport, deadline)
         self._recorder.curtain()
-        if ready is Ready.LISTENING:
-            for peer in self._peers.values():
-                peer.program_listens(place)
-            return True
         if ready is Ready.TIMED_OUT:
-            elsewhere = ", ".join(sorted(map(str, self._program.listening(transport))))
-            note = f"never listened on {place}"
+            elsewhere = ", ".join(sorted(map(str, program.listening(transport))))
+            note = f"never listened on {self._place}"
             self._recorder.note(What.GAVE_UP, PROGRAM, note=note, elsewhere=elsewhere)
-        return False
+        return ready is Ready.LISTENING
 
     # -- the play ---------------------------------------------------------------------
 
-    async def _follow(self) -> None:
+    async def _follow(self, program: Launched) -> None:
         """Play what is due, until everything is there or nothing more can come."""
-        assert self._follower is not None  # noqa: S101 - made by _set_up
+        follower = self._new_follower()
+        scenario, pulse = self._plan.scenario, self._pulse
+        if self._place:
+            for peer in self._peers.values():
+                peer.program_listens(self._place)
+        self._acts = Acts(follower, self._peers, program, pulse, self._recorder, scenario.file)
         while True:
-            self._changed.clear()
-            self._start_due(self._follower)
-            self._close_what_mismatched(self._follower)
-            if await self._over(self._follower):
+            pulse.rest()
+            self._acts.start_due()
+            end, limit = self._end_of_play(follower, program, self._acts)
+            if pulse.now < end:
+                await pulse.beat(end)
+            elif limit:
+                self._give_up(limit)
                 return
-            if reached := await self._wait_for_event():
-                self._recorder.note(What.GAVE_UP, PROGRAM, note=reached)
+            elif await pulse.idle():
                 return
 
-    def _start_due(self, follower: Follower) -> None:
-        for line in follower.due:
-            if line.index not in self._performing:
-                self._performing[line.index] = asyncio.create_task(self._perform(line))
+    def _new_follower(self) -> Follower:
+        scenario, record = self._plan.scenario, self._recorder.record
+        follower = Follower(substitute(scenario.exchange, record.addresses), scenario.cast)
+        for event in record.events:  # a program may speak before its start has been noticed
+            follower.receive(event)
+        self._recorder.listen(follower.receive)
+        return follower
 
-    async def _perform(self, line: Line) -> None:
-        assert self._follower is not None  # noqa: S101 - it named the line
-        entry = line.entry
-        try:
-            if entry.act and await self._perform_here(line, entry.act):
-                return
-            await self._peers[entry.actor].perform(entry, line.index, self._follower.bound)
-        except PeerError as error:
-            self._recorder.note(
-                What.BROKEN, entry.actor, entry.connection or 0, note=str(error), entry=line.index
-            )
-
-    async def _perform_here(self, line: Line, act: Act) -> bool:
-        """Acts that are the play's own: about time, and about the program."""
-        if line.entry.actor == PROGRAM:
-            await self._act_on_program(act)
-        elif act.name in ("wait", "expect silence"):
-            await self._pass_time(act.seconds or 0.0)
-        elif act.name == "settle":
-            await self._settle()
-        else:
-            return False
-        if line.state is State.WAITING:
-            self._recorder.note(What.ACTED, line.entry.actor, entry=line.index)
-        return True
-
-    async def _act_on_program(self, act: Act) -> None:
-        if self._program is None or self._program.exit is not None:
-            raise PeerError("the program has ended already")
-        if act.name == "kill":
-            self._program.signal(signal.SIGKILL)
-            await self._program.wait()
-        elif act.name == "stop":
-            await self._program.stop("the scenario says so", _GRACE_SECONDS)
-        else:
-            raise PeerError(f"`{act.name}` is not played by this version")
-
-    async def _pass_time(self, seconds: float) -> None:
-        """Time that the scenario itself asks to pass."""
-        self._timers += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self._timers -= 1
-
-    async def _settle(self) -> None:
-        while (left := self._latest + _SETTLED_SECONDS - self._recorder.now) > 0:
-            await self._pass_time(left)
-
-    def _close_what_mismatched(self, follower: Follower) -> None:
-        """A connection whose exchange is lost is closed, so that the program can go on."""
-        for lost in set(follower.closings) - self._closed:
-            self._peers[lost[0]].leave(lost[1])
-            self._closed.add(lost)
-
-    async def _over(self, follower: Follower) -> bool:
-        ended = self._program is None or self._program.exit is not None
-        if ended and self._open_connections <= 0 and await self._drained():
-            # nobody is left who could say anything
-            return not follower.due or not self._performs_something()
-        if not follower.complete or not self._satisfied():
-            return False
-        return ended or self._place is not None
-
-    def _performs_something(self) -> bool:
-        """Whether an act that needs nobody else is still under way."""
-        return self._timers > 0
-
-    async def _drained(self) -> bool:
-        """Whether the sockets hold nothing more; what they hold is recorded on the way."""
-        for _ in range(_IDLE_PASSES):
-            await asyncio.sleep(0)
-            if self._changed.is_set():
-                return False
-        return True
-
-    def _satisfied(self) -> bool:
-        return self._stage.satisfied(self._plan, self._recorder.record)
-
-    async def _wait_for_event(self) -> str | None:
-        """Wait until something happens; what limit was reached if nothing does."""
+    def _end_of_play(self, follower: Follower, program: Launched, acts: Acts) -> tuple[float, str]:
+        """When the play ends if nothing happens any more, and which limit ends it then."""
         limits = self._plan.scenario.limits
-        play_left = limits.play - self._recorder.now
-        quiet_left = self._latest + limits.quiet - self._recorder.now
-        left = play_left if self._timers else min(play_left, quiet_left)
-        try:
-            async with asyncio.timeout(max(left, 0.0)):
-                await self._changed.wait()
-        except TimeoutError:
-            if play_left <= quiet_left or self._timers:
-                return f"the play took longer than {limits.play:g} s"
-            return f"nothing happened for {limits.quiet:g} s"
-        return None
+        ends = [(limits.play, f"the play took longer than {limits.play:g} s")]
+        if not acts.busy:
+            quiet = f"nothing happened for {limits.quiet:g} s"
+            ends.append((self._pulse.latest + limits.quiet, quiet))
+            ends.append((self._pulse.stirred + self._rest_needed(follower, program), ""))
+        return (0.0, "") if self._pulse.failed else min(ends)
+
+    def _rest_needed(self, follower: Follower, program: Launched) -> float:
+        """How long nothing must stir for the play to be over by itself; else infinite.
+
+        While a server runs, or anything is missing, something may still be on its way: what a
+        program has sent before it ended, what a child of it will send.
+        """
+        record = self._recorder.record
+        complete = follower.complete and self._stage.satisfied(self._plan, record)
+        if program.exit is not None and self._pulse.connections <= 0:
+            return 0.0 if complete else SETTLED_SECONDS
+        return SETTLED_SECONDS if complete and self._place else math.inf
+
+    def _give_up(self, limit: str) -> None:
+        for peer in self._peers.values():
+            peer.gave_up = True
+        self._recorder.note(What.GAVE_UP, PROGRAM, note=limit)
 
     # -- afterwards -------------------------------------------------------------------
 
-    async def _end(self) -> None:
+    async def _end(self, program: Launched) -> None:
         """End the program as a person would, and hear what it says meanwhile."""
-        if self._program is None:
-            return
-        if self._program.exit is None and not self._program.broken:
+        if program.exit is None and not program.broken:
             why = "the play is over" if self._place is not None else "it did not end by itself"
-            await self._program.stop(why, _GRACE_SECONDS)
-        while not await self._drained():
-            self._changed.clear()
-        await self._program.finish()
+            await program.stop(why, GRACE_SECONDS)
+        await program.finish()
+        await self._hear_last_words()
+
+    async def _hear_last_words(self) -> None:
+        """Nobody can speak any more; what was said before still lies in the sockets."""
+        until = self._pulse.now + _LAST_WORDS_SECONDS
+        while self._pulse.now < until:
+            self._pulse.rest()
+            if await self._pulse.idle():
+                if self._pulse.connections <= 0:
+                    return
+                await self._pulse.beat(until)
 
     async def _clean_up(self) -> None:
-        for task in self._performing.values():
-            task.cancel()
-        results = await asyncio.gather(*self._performing.values(), return_exceptions=True)
-        if self._program is not None:
-            await self._program.finish()
-        for peer in self._peers.values():
-            await peer.close()
-        for result in results:
-            if isinstance(result, Exception):
-                raise HarnessError(f"{type(result).__name__}: {result}") from result
+        try:
+            if self._acts:
+                await self._acts.close()
+            if self._program:
+                await self._program.finish()
+        finally:
+            await asyncio.gather(*(peer.close() for peer in self._peers.values()))
 
 
 def _transport(endpoint: Endpoint) -> Transport:

@@ -1,0 +1,102 @@
+"""The witness of one connection: it tells the recorder what passes there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from harness.model.record import What
+from harness.peers.peer import HEARD_LIMIT, shown_address
+
+if TYPE_CHECKING:
+    from harness.peers.peer import Peer
+    from harness.record import Recorder
+
+_RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
+_CHUNK = 65_536
+
+
+class Witness:
+    """Records one connection; the protocol on it, our own or a library's, reports here."""
+
+    def __init__(self, peer: Peer, number: int, recorder: Recorder) -> None:
+        self.number = number
+        self.transport: asyncio.Transport | None = None
+        self._peer = peer
+        self._recorder = recorder
+        self._heard = 0
+        self._ended = False
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def _note(self, what: What, data: bytes = b"", *, note: str = "") -> None:
+        self._recorder.note(what, self._peer.actor.name, self.number, data, note=note)
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        """The connection is there; what it is over (TLS, say) may change later."""
+        self.transport = transport
+        self._note(What.OPENED, note=shown_address(transport.get_extra_info("peername")))
+
+    def heard(self, data: bytes) -> bool:
+        """Record bytes of the program; False once it has sent more than anyone may."""
+        self._heard += len(data)
+        if self._heard > HEARD_LIMIT:
+            self.broken(f"the program sent more than {HEARD_LIMIT} octets")
+            return False
+        self._note(What.HEARD, data)
+        return True
+
+    def said(self, data: bytes, entry: int | None = None) -> None:
+        """Record bytes to the program, and the entry that asked for them."""
+        name = self._peer.actor.name
+        self._recorder.note(What.SAID, name, self.number, data, entry=entry)
+
+    def ended(self) -> None:
+        """The program sent FIN."""
+        self._end(What.EOF)
+
+    def lost(self, error: Exception | None) -> None:
+        """The connection is gone: reset by the program, or closed by us."""
+        if error is not None and not self._ended:
+            self._hear_the_rest()
+        reset = isinstance(error, OSError) and error.errno in _RESETS
+        self._end(What.RESET if reset else What.LEFT)
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def _end(self, what: What) -> None:
+        if not self._ended:
+            self._ended = True
+            self._note(What.LEFT if self._peer.gave_up else what)
+
+    def _hear_the_rest(self) -> None:
+        """Where writing failed, what the program had sent before still lies in the socket."""
+        if self.transport is None or self.transport.get_extra_info("sslcontext"):
+            return
+        fd = self.transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError):  # there is no more of it
+            while (data := os.read(fd, _CHUNK)) and self.heard(data):
+                pass
+
+    def broken(self, reason: str) -> None:
+        """Something went wrong that belongs to no entry."""
+        self._note(What.BROKEN, note=reason)
+
+    def failed(self, error: Exception) -> None:
+        """An exception of ours: never the program's fault."""
+        note = f"{self._peer.actor.name} failed: {type(error).__name__}: {error}"
+        self._recorder.note(What.BROKEN, self._peer.actor.name, self.number, note=note, ours=1)
+
+    def leave(self) -> None:
+        """Close the connection, and send what is still to be sent."""
+        if self.transport:
+            self.transport.close()
+
+    def abort(self) -> asyncio.Future[None] | None:
+        """Close the connection at once; what is done when it is gone, None if it was."""
+        if self.transport is None or self._gone.done():
+            return None
+        self.transport.abort()
+        return self._gone
