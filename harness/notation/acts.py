@@ -39,9 +39,10 @@ def parse_duration(text: str) -> float:
     found = _DURATION.match(text.strip())
     if not found:
         raise NotationError(f"`{short(text)}` is no duration; write 300ms, 2s or 1min")
-    number = float(found["number"])
-    # dividing is exact where a factor of 0.001 would not be: 57ms is 0.057 s
-    return {"ms": number / 1000, "s": number, "min": number * 60}[found["unit"]]
+    if found["unit"] == "min":
+        return float(found["number"]) * 60
+    # an exponent is exact where arithmetic would not be: 57ms is 0.057 s
+    return float(found["number"] + {"ms": "e-3", "s": ""}[found["unit"]])
 
 
 def parse_act(text: str, *, of_program: bool) -> Act:
