@@ -1,0 +1,155 @@
+"""Every scenario catches the fault that it names, and blames no program that is right.
+
+What is said of each fault is kept in fixtures/verdicts/faults/; with WIRELAB_WRITE_GOLDEN=1
+in the environment the files are written anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.model.verdict import Outcome, Verdict
+from harness.pipeline import Request, play_all, prepare
+from harness.report import failure_text
+
+if TYPE_CHECKING:
+    from harness.model.plan import Plan
+
+ROOT = Path(__file__).parents[1]
+MUTANTS = ROOT / "fixtures" / "mutants"
+GOLDEN = ROOT / "fixtures" / "verdicts" / "faults"
+WRITE = bool(os.environ.get("WIRELAB_WRITE_GOLDEN"))
+FIRST_EPHEMERAL_PORT = 32_768  # of Linux (ip_local_port_range)
+
+REQUEST = Request(network="loopback", out=None, jobs=16)
+
+
+def plans_with(implementation: str) -> tuple[Plan, ...]:
+    """The plans of all scenarios, named by paths relative to the repository."""
+    with contextlib.chdir(ROOT):
+        return prepare(replace(REQUEST, implementation=implementation)).plans
+
+
+def with_fault(plan: Plan) -> Plan:
+    assert plan.program is not None
+    command = (*plan.program.run, "--fault", str(plan.scenario.catches))
+    return replace(plan, program=replace(plan.program, run=command))
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    reference: dict[str, Verdict]
+    faultless: dict[str, Verdict]
+    faulty: dict[str, Verdict]
+
+
+PLANS = plans_with("fixtures/mutants")
+each_plan = pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.id)
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Verdicts:
+    """All plays in one event loop: they mostly wait, so together they last as long as one."""
+    series = (plans_with("reference"), PLANS, tuple(map(with_fault, PLANS)))
+    with contextlib.chdir(ROOT):
+        played = iter(asyncio.run(play_all([p for plans in series for p in plans], REQUEST)))
+    return Verdicts(*({plan.id: next(played) for plan in plans} for plans in series))
+
+
+def told(verdict: Verdict) -> str:
+    """The text of a verdict, with the name of an actor where its port was."""
+    text = failure_text(verdict)
+    for actor, address in verdict.places:
+        port = address.rpartition(":")[2]
+        text = re.sub(rf"\b{port}\b", f"<{actor}>", text)
+    return normalised(text)
+
+
+def normalised(text: str) -> str:
+    """Without what differs from play to play: times, ports, dates, and the order of ports."""
+    text = re.sub(r"(?m)^(   [ ✗]) +\d+\.\d{3}  ", r"\1  t.ttt  ", text)
+    text = re.sub(r"\b\d+(?:\.\d+)? (s|ms)\b", r"T \1", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?", "DATE TIME", text)
+    text = re.sub(r"\b\d{5}\b", _port, text)
+    return re.sub(r"(?m)(?:^ +Port .*\n)+", _in_order, text)
+
+
+def _port(number: re.Match[str]) -> str:
+    return "PORT" if int(number[0]) >= FIRST_EPHEMERAL_PORT else number[0]
+
+
+def _in_order(lines: re.Match[str]) -> str:
+    return "".join(sorted(lines[0].splitlines(keepends=True)))
+
+
+def golden_file(plan: Plan) -> Path:
+    case = f"[{plan.case}]" if plan.case else ""
+    return GOLDEN / f"{plan.scenario.id.replace('/', '--')}{case}.txt"
+
+
+@each_plan
+def test_the_reference_passes(plan: Plan, verdicts: Verdicts) -> None:
+    verdict = verdicts.reference[plan.id]
+
+    assert verdict.outcome is Outcome.PASSED, failure_text(verdict)
+
+
+@each_plan
+def test_another_program_without_a_fault_passes(plan: Plan, verdicts: Verdicts) -> None:
+    verdict = verdicts.faultless[plan.id]
+
+    assert verdict.outcome is Outcome.PASSED, failure_text(verdict)
+
+
+@each_plan
+def test_the_fault_is_caught_and_told_in_these_words(plan: Plan, verdicts: Verdicts) -> None:
+    verdict = verdicts.faulty[plan.id]
+    text = told(verdict)
+    if WRITE:
+        GOLDEN.mkdir(parents=True, exist_ok=True)
+        golden_file(plan).write_text(text, encoding="utf-8")
+
+    assert verdict.outcome is Outcome.FAILED, text
+    assert text == golden_file(plan).read_text(encoding="utf-8")
+
+
+def test_every_text_belongs_to_a_scenario() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == {golden_file(plan).name for plan in PLANS}
+
+
+@each_plan
+def test_the_fault_is_one_of_the_program(plan: Plan) -> None:
+    assert plan.program is not None
+    program = next(word for word in plan.program.run if word.endswith(".py"))
+    listed = subprocess.run(
+        [sys.executable, MUTANTS / program, "--list-faults"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert plan.scenario.catches in [line.partition(":")[0] for line in listed.stdout.splitlines()]
+
+
+def test_ports_are_told_in_one_order_whatever_numbers_they_have() -> None:
+    assert normalised("  Port <b> open\n  Port <a> closed\nend\n") == (
+        "  Port <a> closed\n  Port <b> open\nend\n"
+    )
+
+
+def test_times_and_ports_are_no_part_of_what_is_compared() -> None:
+    text = "   ✗  0.012  mail< QUIT to 127.0.0.1:40001 (12000), 2026-11-21 08:00:00, 4.1 s\n"
+
+    assert normalised(text) == (
+        "   ✗  t.ttt  mail< QUIT to 127.0.0.1:PORT (12000), DATE TIME, T s\n"
+    )
