@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from harness.model.verdict import Outcome, Verdict
 from harness.pipeline import Request, play_all, prepare
 from harness.report import failure_text
