@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-
 from harness.load import load_implementation, load_roles
 
 ROOT = Path(__file__).parent.parent
