@@ -16,6 +16,7 @@ import yaml
 
 from harness.errors import AuthorError, Problem
 from harness.load.yaml_errors import explain
+from harness.notation import visible
 
 try:
     from yaml import CSafeLoader as _Parser
@@ -98,7 +99,7 @@ class Document:
         self.complain_at(self.key_place(path) if key else self.value_place(path), message)
 
     def complain_at(self, place: Place, message: str) -> None:
-        self.problems.append(Problem(self.file, place.line, place.column, message))
+        self.problems.append(Problem(self.file, place.line, place.column, visible(message)))
 
     def raise_problems(self) -> None:
         """Raise what was noted so far, if anything."""

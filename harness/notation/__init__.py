@@ -28,6 +28,7 @@ from harness.notation.templates import (
     parse_pattern,
     parse_text,
     regex_fault,
+    visible,
 )
 from harness.notation.writing import INDENT, format_entry, format_exchange
 
@@ -49,4 +50,5 @@ __all__ = [
     "parse_pattern",
     "parse_text",
     "regex_fault",
+    "visible",
 ]

@@ -32,8 +32,8 @@ class NotationError(ValueError):
     """Text that is not of the notation; `line` and `column` count from 1 in that text."""
 
     def __init__(self, message: str, *, line: int = 1, column: int = 1) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = visible(message)
+        super().__init__(self.message)
         self.line = line
         self.column = column
 
@@ -152,7 +152,17 @@ def regex_fault(regex: str) -> str | None:
 
 
 def short(text: str) -> str:
+    """Text for a message: its beginning."""
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def visible(text: str) -> str:
+    """Text with its control characters and invalid bytes escaped, and nothing else."""
+    return text if text.isprintable() else "".join(map(_visible_in_message, text))
+
+
+def _visible_in_message(char: str) -> str:
+    return char if char == "\\" else _visible(char)
 
 
 # -- written --------------------------------------------------------------------------
