@@ -56,7 +56,8 @@ class Line:
     """An entry and what became of it.
 
     `due_at` is when everything above it was settled; `instead` what came in its place, None
-    if nothing did.
+    if nothing did.  `surplus`: it was met, but as the last one it gets the blame for what
+    came behind it.
     """
 
     index: int
@@ -66,6 +67,7 @@ class Line:
     at: float | None = None
     instead: Utterance | None = None
     due_at: float | None = None
+    surplus: bool = False
 
     @property
     def waiting(self) -> bool:
@@ -99,4 +101,5 @@ class Line:
         self.state, self.at = State.DONE, at
 
     def miss(self, instead: Utterance) -> None:
+        self.surplus = self.state is State.DONE
         self.state, self.at, self.instead = State.MISSED, instead.at, instead

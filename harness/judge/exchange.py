@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.follow import Follower, Line, State, Utterance
-from harness.judge.wording import shown_bytes, shown_text
+from harness.judge.wording import quoted, quoted_text, shown_bytes, shown_pattern, shown_text
 from harness.model.exchange import Arrow, GroupKind
-from harness.model.record import PROGRAM
 from harness.model.scenario import Actor, ActorKind, Level, Scenario
 from harness.model.verdict import Finding, Mark, Rung
 from harness.notation import format_act, format_template
@@ -31,7 +30,7 @@ def _finding(scenario: Scenario, follower: Follower, line: Line) -> Finding:
         actor=line.entry.actor,
         file=scenario.file,
         line=line.entry.line,
-        headline=_headline(line, actor),
+        headline=_headline(follower, line, actor),
         expected=_expected(line),
         observed=_observed(line.instead),
         why=line.entry.reason,
@@ -42,9 +41,11 @@ def _finding(scenario: Scenario, follower: Follower, line: Line) -> Finding:
 
 def _expected(line: Line) -> str:
     entry = line.entry
+    if line.surplus:
+        return "nothing more"
     if entry.act:
         return format_act(entry.act)
-    return format_template(entry.text, heard=entry.heard)
+    return shown_pattern(entry.text) if entry.heard else format_template(entry.text, heard=False)
 
 
 def _observed(instead: Utterance | None) -> str:
@@ -58,8 +59,10 @@ def _observed(instead: Utterance | None) -> str:
 # -- sentences ------------------------------------------------------------------------
 
 
-def _headline(line: Line, actor: Actor | None) -> str:
-    act = line.entry.act.name if line.entry.act else ""
+def _headline(follower: Follower, line: Line, actor: Actor | None) -> str:
+    name, act = line.entry.actor, line.entry.act.name if line.entry.act else ""
+    if line.surplus:
+        return f"The program sent {_came(line)} to {name}, but nothing more was expected."
     if act == "expect silence":
         return _noise_headline(line)
     if act == "expect exit":
@@ -67,21 +70,30 @@ def _headline(line: Line, actor: Actor | None) -> str:
     if act.startswith("expect"):
         return _end_headline(line, act)
     if line.instead and line.instead.message is None and line.entry.arrow not in _HEARING:
-        return f"{line.entry.actor} could not do its part: {line.instead.act}."
+        return f"{name} could not do its part: {line.instead.act}."
     if line.entry.arrow not in _HEARING and not (actor and actor.autonomous):
-        return f"{line.entry.actor} never came to its line: the program did not go on."
+        return f"{name} never came to {quoted(_expected(line))}: the program did not go on."
     if line.group is GroupKind.NEVER:
-        return f"The program sent {_observed(line.instead)} to {line.entry.actor}; it must not."
-    return _heard_headline(line, actor)
+        return f"The program sent {_came(line)} to {name}, which it must not."
+    if actor and actor.kind is ActorKind.TERMINAL:
+        return f"The program never printed {quoted(_expected(line))} on its screen."
+    if actor and actor.to:
+        return _answer_headline(line)
+    return _heard_headline(follower, line, actor)
 
 
 _HEARING = (Arrow.HEARS, Arrow.MAY_HEAR)
 
 
+def _came(line: Line) -> str:
+    message = line.instead.message if line.instead else None
+    return quoted_text(message.texts[0]) if message else _observed(line.instead)
+
+
 def _noise_headline(line: Line) -> str:
     name = line.entry.actor
     if line.instead and line.instead.message:
-        return f"The program sent {_observed(line.instead)} to {name}, where silence was due."
+        return f"The program sent {_came(line)} to {name}, where silence was due."
     return f"The program connected to {name}, which it should have left alone."
 
 
@@ -91,33 +103,44 @@ def _end_headline(line: Line, act: str) -> str:
     if instead is None:
         return f"The program did not {wanted} its connection with {name}."
     if instead.message:
-        return f"The program sent {_observed(instead)} to {name} instead of closing."
-    return f"The program ended its connection with {name} by {_ending(instead)}, not as expected."
+        return f"The program sent {_came(line)} to {name}, where it was to {wanted} the connection."
+    if instead.act == "reset":
+        return f"The program reset its connection with {name}, where a proper end was expected."
+    return f"The program closed its connection with {name}, where a reset was expected."
 
 
-def _ending(instead: Utterance) -> str:
-    return "a reset" if instead.act == "reset" else "closing it"
+def _ended(line: Line) -> str:
+    end = "reset" if line.instead and line.instead.act == "reset" else "closed"
+    name = line.entry.actor
+    return f"The program {end} its connection with {name} before {quoted(_expected(line))} came."
 
 
-def _heard_headline(line: Line, actor: Actor | None) -> str:
-    name, expected, instead = line.entry.actor, _expected(line), line.instead
-    if actor and actor.kind is ActorKind.TERMINAL:
-        return f"The program never printed {expected} on its screen."
-    answers = bool(actor and actor.to)
+def _answer_headline(line: Line) -> str:
+    """Where the actor asked, and the program was to answer."""
+    name, expected, instead = line.entry.actor, quoted(_expected(line)), line.instead
     if instead is None:
-        return (
-            f"The program never answered {name} with {expected}."
-            if answers
-            else f"The program never sent {expected} to {name}."
-        )
+        return f"The program never answered {name} with {expected}."
     if instead.message is None:
-        end = "reset" if instead.act == "reset" else "closed"
-        return f"The program {end} its connection with {name} before {expected} came."
-    verb = "answered" if answers else "sent"
-    to = name if answers else f"to {name}"
-    if answers:
-        return f"The program {verb} {to} with {_observed(instead)} where {expected} was expected."
-    return f"The program {verb} {_observed(instead)} {to} where {expected} was expected."
+        return _ended(line)
+    text = instead.message.texts[0]
+    if text.startswith("("):  # what is wrong with it
+        return f"The program answered {name} with {text[1:].removesuffix(')')}."
+    return f"The program answered {name} with {_came(line)} where {expected} was expected."
+
+
+def _heard_headline(follower: Follower, line: Line, actor: Actor | None) -> str:
+    """Where the program was to speak by itself."""
+    name, expected, instead = line.entry.actor, quoted(_expected(line)), line.instead
+    if instead is None:
+        connects = actor is not None and actor.transport == "tcp"
+        if connects and not any(heard.actor == name for heard in follower.transcript):
+            return f"The program never connected to {name}."
+        return f"The program never sent {expected} to {name}."
+    if instead.message is None:
+        return _ended(line)
+    if not instead.message.whole:
+        return f"What the program sent to {name} last has no end; {expected} was expected."
+    return f"The program sent {_came(line)} to {name} where {expected} was expected."
 
 
 # -- the ladder -----------------------------------------------------------------------
@@ -125,25 +148,57 @@ def _heard_headline(line: Line, actor: Actor | None) -> str:
 
 def _ladder(follower: Follower, line: Line) -> Iterator[Rung]:
     """The last messages of the connection, the line that was due, and what came instead."""
+    for utterance in _before(follower, line)[-_BEFORE:]:
+        yield Rung(Mark.HAPPENED, utterance.at, _spoken(utterance))
+    name, arrow, instead = line.entry.actor, line.entry.arrow, line.instead
+    if line.group is GroupKind.NEVER:
+        yield Rung(Mark.EXPECTED, None, f"{name}{arrow} {_expected(line)}", "must not come")
+    elif line.surplus:
+        yield Rung(Mark.EXPECTED, None, "(nothing more)", "expected")
+    else:
+        yield Rung(Mark.EXPECTED, None, f"{name}{arrow} {_expected(line)}", "expected")
+    if instead is None:
+        yield Rung(Mark.INSTEAD, None, "(nothing came)")
+        return
+    came = "came" if line.surplus or line.group is GroupKind.NEVER else "came instead"
+    if instead.message and not instead.message.whole:
+        came = "came, without its end"
+    yield Rung(Mark.INSTEAD, instead.at, _spoken(instead, whole=True), came)
+
+
+def _before(follower: Follower, line: Line) -> list[Utterance]:
+    """What was said on the connection before the line was missed, the oldest first."""
     instead = line.instead
-    place = follower.transcript.index(instead) if instead in follower.transcript else None
+    known = instead is not None and instead in follower.transcript
+    place = follower.transcript.index(instead) if instead is not None and known else None
     before = [
         utterance
         for utterance in follower.transcript[:place]
         if utterance.actor == line.entry.actor
         and (line.at is None or utterance.at <= line.at)
         and (instead is None or utterance.connection in (instead.connection, 0))
-        and utterance is not instead
     ]
-    for utterance in before[-_BEFORE:]:
-        yield Rung(Mark.HAPPENED, utterance.at, _spoken(utterance))
-    name, arrow = line.entry.actor, line.entry.arrow
-    never = line.group is GroupKind.NEVER
-    remark = f"{'must not come' if never else 'expected'}  line {line.entry.line}"
-    yield Rung(Mark.EXPECTED, None, f"{name}{arrow} {_expected(line)}", remark)
-    if instead is not None:
-        came = "came" if never else "came instead"
-        yield Rung(Mark.INSTEAD, instead.at, _spoken(instead, whole=True), came)
+    if instead is not None and instead.message and not known:
+        _drop_tail(before, instead.message.data)
+    return before
+
+
+def _drop_tail(before: list[Utterance], data: bytes) -> None:
+    """Drop the chunks of a stream of which these bytes were the end."""
+    while before and data and before[-1].message and not before[-1].said:
+        chunk = before[-1].message.data
+        if not data.endswith(chunk):
+            return
+        data = data[: len(data) - len(chunk)]
+        before.pop()
+
+
+_ACTS = {
+    "opened": "{actor} and the program are connected",
+    "eof": "the program closed the connection",
+    "reset": "the program reset the connection",
+    "left": "{actor} closed the connection",
+}
 
 
 def _spoken(utterance: Utterance, *, whole: bool = False) -> str:
@@ -153,7 +208,11 @@ def _spoken(utterance: Utterance, *, whole: bool = False) -> str:
         name += f".{utterance.connection}"
     message = utterance.message
     if message is None:
-        return f"{name}! {utterance.act}" if name != PROGRAM else utterance.act
+        return (
+            f"({_ACTS[utterance.act].format(actor=name)})"
+            if utterance.act in _ACTS
+            else shown_text(f"({utterance.act})")
+        )
     arrow = ">" if message.said else "<"
     is_text = message.listed and not message.body and not message.fields
     text = shown_bytes(message.data) if whole and is_text else shown_text(message.texts[0])

@@ -55,27 +55,40 @@ def _number_finding(demand: MailboxDemand, scenario: Scenario, events: list[Even
 def _mail_findings(
     demand: MailboxDemand, wanted: MailDemand, scenario: Scenario, mail: _Mail
 ) -> Iterator[Finding]:
-    for field, expected, observed in mail.differences(wanted):
+    for what, expected, observed in mail.differences(wanted):
+        field = what.partition(" ")[0]
         yield Finding(
             level=demand.level,
             actor=demand.address,
             file=scenario.file,
             line=wanted.line or demand.line,
-            headline=f"The mail for {demand.address} has another {field} than expected.",
+            headline=_headline(demand.address, what),
             expected=expected,
             observed=shown_text(observed),
             at_s=mail.at,
             ladder=(
-                Rung(Mark.EXPECTED, None, expected, f"expected  line {wanted.line}"),
-                *_instead(observed),
+                Rung(Mark.EXPECTED, None, f"{field}: {expected}", "expected"),
+                *_instead(field, observed),
             ),
         )
 
 
-def _instead(observed: str) -> Iterator[Rung]:
+def _headline(address: str, what: str) -> str:
+    if what == "type":
+        return f"The mail for {address} is no error report (RFC 3464)."
+    if what == "failed":
+        return f"The error report for {address} names other failed recipients than expected."
+    if what.startswith(("status", "action")):
+        return f"The error report for {address} tells another {what} than expected."
+    return f"The mail for {address} has another {what} than expected."
+
+
+def _instead(field: str, observed: str) -> Iterator[Rung]:
     lines = [line for line in observed.splitlines() if line.strip()] or ["(nothing)"]
-    for line in lines[:_SHOWN_LINES]:
-        yield Rung(Mark.INSTEAD, None, shown_text(line), "instead")
+    for number, line in enumerate(lines[:_SHOWN_LINES]):
+        yield Rung(Mark.INSTEAD, None, f"{field}: {shown_text(line)}", "" if number else "instead")
+    if len(lines) > _SHOWN_LINES:
+        yield Rung(Mark.INSTEAD, None, f"({counted(len(lines) - _SHOWN_LINES, 'more lines')})")
 
 
 class _Mail:
@@ -118,17 +131,20 @@ class _Mail:
         blocks = self._delivery_status()
         if blocks is None:
             kind = self._message.get_content_type()
-            yield "form", "an error report (multipart/report, RFC 3464)", kind
+            yield "type", "multipart/report; report-type=delivery-status", kind
             return
         failed = {_address(block["Final-Recipient"]): block for block in blocks}
-        if set(failed) != {address.lower() for address in wanted.failed}:
-            yield "list of failed recipients", ", ".join(wanted.failed), ", ".join(failed)
+        named = {address.lower() for address in wanted.failed}
+        if set(failed) != named:
+            yield "failed", ", ".join(wanted.failed), ", ".join(failed)
         for address, block in failed.items():
+            if address not in named:
+                continue  # that it is there at all is told above
             status, action = str(block.get("Status", "")), str(block.get("Action", ""))
             if wanted.status is not None and not any_line(wanted.status, [status.strip()]):
-                yield f"status for {address}", shown_pattern(wanted.status), status
+                yield f"status for {shown_text(address)}", shown_pattern(wanted.status), status
             if action.strip().lower() != wanted.action:
-                yield f"action for {address}", wanted.action, action
+                yield f"action for {shown_text(address)}", wanted.action, action
 
     def _delivery_status(self) -> list[Message] | None:
         """The per-recipient blocks of the report (RFC 3464 2.3); None if it is no report."""

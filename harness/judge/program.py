@@ -19,7 +19,10 @@ _PYTHON = re.compile(
     r"Traceback \(most recent call last\):\n(?P<frames>(?:[ \t]+.*\n|\n)*)(?P<error>\S.*)"
 )
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-_JAVA = re.compile(r'Exception in thread "[^"]*" (?P<error>.+)\n\s+at (?P<frame>.+)')
+_LIBRARY = re.compile(r"/lib(?:64)?/python|^<")
+_JAVA = re.compile(r'Exception in thread "[^"]*" (?P<error>.+)(?P<calls>(?:\n\s+at .+)+)')
+_CALL = re.compile(r"\n\s+at (.+)")
+_JAVA_LIBRARY = ("java", "jdk.", "sun.")
 _LAST_LINES = 6
 
 
@@ -34,7 +37,9 @@ def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None
         return _never_listened(scenario, record, event)
     for event in record.of(What.EXITED):
         headline = f"The program ended before it listened ({_exit_text(event)})."
-        return _finding(scenario, headline, event, _last_words(record), why=_crash(record))
+        if crash := _crash(record):
+            headline = f"The program crashed before it listened: {crash}."
+        return _finding(scenario, headline, event, _last_words(record))
     return None
 
 
@@ -50,40 +55,50 @@ def faults_of_program(
     plan: Plan, scenario: Scenario, record: Record
 ) -> tuple[list[Finding], list[Finding]]:
     """Findings to tell before those of the exchange, because they cause them, and after."""
-    first, last = [], []
-    if crash := _crash(record):
-        place = next(iter(record.of(What.EXITED)), None)
+    first: list[Finding] = []
+    ended = next(iter(record.of(What.EXITED)), None)
+    crash, died = _crash(record), _died(plan, record)
+    words = _last_words(record)
+    if crash and ended and not _ours(record) and ended.facts.get("status") != 0:
         headline = f"The program crashed: {crash}."
-        first.append(_finding(scenario, headline, place, _last_words(record)))
-    elif died := _died(plan, record):
-        first.append(_finding(scenario, f"{died}.", record.of(What.EXITED)[0], _last_words(record)))
+        first.append(_finding(scenario, headline, ended, words, cause=True))
+    elif died:
+        first.append(_finding(scenario, f"{died}.", ended, words, why=crash, cause=True))
+    elif crash:
+        headline = f"An error went unhandled: {crash}."
+        first.append(_finding(scenario, headline, None, level=Level.SHOULD))
     for event in record.of(What.FLOODED):
-        headline = f"The program printed without end ({event.note}); it was stopped."
-        first.append(_finding(scenario, headline, event))
-    last += _endings(scenario, record)
-    return first, last
+        headline = f"The program wrote without end to its {event.note}; it was stopped."
+        first.append(_finding(scenario, headline, event, words, cause=True))
+    return first, _endings(scenario, record)
 
 
 def _crash(record: Record) -> str:
-    """What a traceback says: the error and the last line of the program's own that it names."""
+    """What a traceback says: the error, and the last line of the program's own that it names."""
     for what in (What.ERRORS, What.SCREEN):
         text = decode(record.text(what)).replace("\r\n", "\n")
-        if found := _PYTHON.search(text):
-            frames = _FRAME.findall(found["frames"])
-            place = f" ({frames[-1][0].rsplit('/', 1)[-1]}, line {frames[-1][1]})" if frames else ""
-            return shown_text(found["error"].strip()) + place
-        if found := _JAVA.search(text):
-            return shown_text(f"{found['error'].strip()} at {found['frame'].strip()}")
+        if found := [*_PYTHON.finditer(text)]:
+            frames = _FRAME.findall(found[-1]["frames"])
+            own = [frame for frame in frames if not _LIBRARY.search(frame[0])] or frames
+            place = f" ({own[-1][0].rpartition('/')[2]}, line {own[-1][1]})" if own else ""
+            return shown_text(found[-1]["error"].strip(), count=False) + place
+        if java := _JAVA.search(text):
+            calls = [call.strip() for call in _CALL.findall(java["calls"])]
+            own_calls = [call for call in calls if not call.startswith(_JAVA_LIBRARY)] or calls
+            return shown_text(f"{java['error'].strip()} at {own_calls[0]}")
     return ""
+
+
+def _ours(record: Record) -> bool:
+    """Whether the harness, or the scenario, ended the program."""
+    acts = (event.actor == PROGRAM for event in record.of(What.ACTED))
+    return any(record.of(What.STOPPED)) or any(acts)
 
 
 def _died(plan: Plan, record: Record) -> str:
     """Ended by a signal that was not ours, or a server that ended in the middle of the play."""
     exits = record.of(What.EXITED)
-    ours = any(record.of(What.STOPPED)) or any(
-        event.actor == PROGRAM for event in record.of(What.ACTED)
-    )
-    if not exits or ours:
+    if not exits or _ours(record):
         return ""
     if "signal" in exits[0].facts:
         return f"The program was ended by {_exit_text(exits[0])}"
@@ -132,7 +147,7 @@ def _last_words(record: Record) -> tuple[Rung, ...]:
         lines = decode(record.text(what)).replace("\r\n", "\n").rstrip("\n").split("\n")
         name = what.value
         rungs += [
-            Rung(Mark.HAPPENED, None, f"{name}: {shown_text(line)}")
+            Rung(Mark.HAPPENED, None, f"{name}: {shown_text(line.expandtabs(4))}")
             for line in lines[-_LAST_LINES:]
             if line
         ]
@@ -147,6 +162,7 @@ def _finding(
     *,
     why: str = "",
     level: Level = Level.MUST,
+    cause: bool = False,
 ) -> Finding:
     return Finding(
         level=level,
@@ -159,4 +175,5 @@ def _finding(
         why=why,
         at_s=event.at if event else None,
         ladder=ladder,
+        cause=cause,
     )

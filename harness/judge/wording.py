@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from harness.model.template import Template, decode
+import re
+from itertools import accumulate
+from unicodedata import east_asian_width
+
+from harness.model.template import Binding, Part, Template, decode
 from harness.notation import escape, format_template
 
-SHOWN = 100  # characters of one line; what is longer is cut in the middle
-_HEAD = 70
+SHOWN = 66  # cells of one line; what is longer is cut in the middle
+_IN_A_SENTENCE = 40
+_WORDS = 4  # shown of an expression that lists many
 
 
-def shown_text(text: str, *, limit: int = SHOWN) -> str:
-    """Text as it is written in the notation, line ends as pictures, cut if it is long."""
+def shown_text(text: str, *, limit: int = SHOWN, count: bool = True) -> str:
+    """Text as it is written in the notation, line ends as pictures, cut if it is long.
+
+    `count` tells how much was cut.
+    """
     visible = escape(text, heard=False).replace("\\r", "␍").replace("\\n", "␊")
-    if len(visible) <= limit:
+    if _cells(visible) <= limit:
         return visible
-    cut = len(visible) - limit
-    return f"{visible[:_HEAD]} … {visible[_HEAD - limit :]} ({cut} more characters)"
+    head = _fitting(visible, limit * 2 // 3)
+    tail = _fitting(visible[:0:-1], limit // 3)[::-1]
+    cut = len(visible) - len(head) - len(tail)
+    return f"{head} … {tail}" + (f" ({cut} more characters)" if count else "")
+
+
+def _cells(text: str) -> int:
+    """How many cells of a terminal it takes; Chinese characters take two each."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _fitting(text: str, cells: int) -> str:
+    """The beginning of a text that has room in so many cells."""
+    room = accumulate(_cells(char) for char in text)
+    return text[: sum(used <= cells for used in room)]
+
+
+def quoted(shown: str) -> str:
+    """Something shown, as a part of a sentence."""
+    return f"`{shown}`"
+
+
+def quoted_text(text: str) -> str:
+    """Text as a part of a sentence, short."""
+    return quoted(shown_text(text, limit=_IN_A_SENTENCE, count=False))
 
 
 def shown_bytes(data: bytes) -> str:
@@ -24,8 +55,36 @@ def shown_bytes(data: bytes) -> str:
 
 
 def shown_pattern(pattern: Template) -> str:
-    """A pattern as the scenario writes it."""
-    return format_template(pattern, heard=True)
+    """A pattern as the scenario writes it, but for regular expressions.
+
+    Of these only the words remain that may come, else the name that was given to what comes.
+    """
+    return "".join(
+        f"({words})"
+        if isinstance(part, Binding) and (words := shown_words(part.regex or "", "|"))
+        # neighbours matter for escapes only, and nobody reads this back
+        else format_template(Template((_without_regex(part),)), heard=True).replace(r"\s", " ")
+        for part in pattern.parts
+    )
+
+
+def _without_regex(part: Part) -> Part:
+    return Binding(part.name) if isinstance(part, Binding) else part
+
+
+def shown_words(regex: str, joint: str = "/") -> str:
+    """The alternatives of an expression that are plain words; empty if none is.
+
+    >>> shown_words("(?i:bytes?|octets?|[0-9]+)")
+    'bytes/octets/...'
+    """
+    inner = re.fullmatch(r"\(\?[a-z]*:(?P<inner>[^()]*)\)", regex)
+    words = (inner["inner"] if inner else regex).replace("?", "").split("|")
+    plain = [word for word in words if re.fullmatch(r"[\w %-]+", word)]
+    shown = plain[:_WORDS]
+    if not shown:
+        return ""
+    return joint.join(shown if len(shown) == len(words) else [*shown, "..."])
 
 
 def counted(number: int, noun: str) -> str:
@@ -39,4 +98,4 @@ def counted(number: int, noun: str) -> str:
 
 def one_of(values: tuple[float, ...]) -> str:
     """`4` or `4 or 40`."""
-    return " or ".join(f"{value:g}" for value in values)
+    return " or ".join(str(int(v)) if v.is_integer() else str(v) for v in map(float, values))

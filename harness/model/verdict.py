@@ -44,7 +44,8 @@ class Finding:
     """One thing that is wrong; `line` is that of the scenario's demand.
 
     `headline` is a sentence for the program's author; `expected` and `observed` are in
-    the notation, with every byte visible; `why` is the scenario's reason.
+    the notation, with every byte visible; `why` is the scenario's reason.  Behind a `cause`
+    come findings that probably follow from it.
     """
 
     level: Level
@@ -57,6 +58,7 @@ class Finding:
     why: str = ""
     at_s: float | None = None
     ladder: tuple[Rung, ...] = ()
+    cause: bool = False
 
 
 @dataclass(frozen=True, slots=True)

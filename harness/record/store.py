@@ -20,14 +20,14 @@ _MICROSECOND = 6
 
 def write_record(record: Record, path: Path) -> None:
     """Write the record to a file that `read_record` reads back to the same events."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
         for event in record.events:
             file.write(json.dumps(_to_json(event), ensure_ascii=False) + "\n")
 
 
 def read_record(path: Path) -> Record:
     """The record of a file that `write_record` wrote; times to the microsecond."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="surrogatepass") as file:
         return Record(tuple(_from_json(json.loads(line)) for line in file))
 
 

@@ -29,7 +29,7 @@ class RunFacts:
 def results(verdicts: Sequence[Verdict], facts: RunFacts) -> dict[str, Any]:
     """The run as plain data, ready for JSON; names and shape are fixed."""
     counts = Counter(verdict.outcome for verdict in verdicts)
-    return {
+    data = {
         "wirelab": __version__,
         "network": facts.network,
         "seed": facts.seed,
@@ -39,6 +39,18 @@ def results(verdicts: Sequence[Verdict], facts: RunFacts) -> dict[str, Any]:
         "scenarios": [_scenario(verdict) for verdict in verdicts],
         "summary": {outcome.value: counts[outcome] for outcome in Outcome},
     }
+    return {key: _writable(value) for key, value in data.items()}
+
+
+def _writable(value: Any) -> Any:
+    """The same with text that can be written as UTF-8, whatever a program had in its names."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _writable(item) for key, item in value.items()}
+    return value
 
 
 def _scenario(verdict: Verdict) -> dict[str, Any]:

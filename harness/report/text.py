@@ -9,11 +9,12 @@ from rich.cells import cell_len
 
 from harness.model.scenario import Level
 from harness.model.verdict import Finding, Mark, Outcome, Rung, Verdict
+from harness.notation import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_WIDTH = 58  # of the ladder's text, before the remarks
+_WIDTH = 60  # of the left column; places and remarks stand in the right one
 _LABEL = 6
 
 
@@ -39,14 +40,27 @@ def failure_text(verdict: Verdict, *, implementation: str = "", again: str = "")
     lines = [f"{verdict.outcome.upper()} {verdict.plan.id}   {implementation}".rstrip(), ""]
     if verdict.reason:
         lines += [f"  {verdict.reason}", ""]
-    for finding in _main(verdict):
+    main = _main(verdict)
+    told = main[:1] if main and main[0].cause else main
+    for finding in told:
         lines += [*_block(finding, dict(verdict.places)), ""]
-    lines += [f"  also  {finding.headline}" for finding in _also(verdict)]
+    lines += [_line("then", finding) for finding in main[len(told) :]]
+    lines += [_line("also", finding) for finding in _also(verdict)]
     if verdict.run_folder:
-        lines.append(f"  see   {verdict.run_folder}/: transcript.txt  record.jsonl")
+        lines.append(f"  {'see':{_LABEL}}{verdict.run_folder}/: transcript.txt  record.jsonl")
     if again:
-        lines.append(f"  again {again}")
-    return "\n".join(lines).rstrip() + "\n"
+        lines.append(f"  {'again':{_LABEL}}{again}")
+    return "\n".join(map(harmless, lines)).rstrip() + "\n"
+
+
+def harmless(line: str) -> str:
+    """A line that does nothing but stand there: no control characters, nothing that turns it."""
+    return "".join(char if char.isprintable() else escape(char, heard=False) for char in line)
+
+
+def _line(label: str, finding: Finding) -> str:
+    place = f"  ({finding.file}:{finding.line})" if finding.expected else ""
+    return f"  {label:{_LABEL}}{finding.headline}{place}"
 
 
 def _main(verdict: Verdict) -> list[Finding]:
@@ -61,7 +75,7 @@ def _block(finding: Finding, places: Mapping[str, str]) -> Iterator[str]:
     yield f"  {finding.headline}"
     yield ""
     place = f" ({places[finding.actor]})" if finding.actor in places else ""
-    yield _columns(f"  {finding.actor}{place}", f"{finding.file}:{finding.line}", _WIDTH + 12)
+    yield _columns(f"  {finding.actor}{place}", f"{finding.file}:{finding.line}", _WIDTH)
     yield from (_rung(rung) for rung in finding.ladder)
     if finding.why:
         yield f"  {'why':{_LABEL}}{finding.why}"
@@ -70,7 +84,7 @@ def _block(finding: Finding, places: Mapping[str, str]) -> Iterator[str]:
 def _rung(rung: Rung) -> str:
     mark = "✗" if rung.mark is Mark.INSTEAD else " "
     time = f"{rung.at_s:.3f}" if rung.at_s is not None else ""
-    return _columns(f"   {mark} {time:>6}  {rung.text}", rung.remark, _WIDTH + 12)
+    return _columns(f"   {mark} {time:>6}  {rung.text}", rung.remark, _WIDTH)
 
 
 def _columns(left: str, right: str, width: int) -> str:
