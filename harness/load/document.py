@@ -104,7 +104,7 @@ class Document:
     def raise_problems(self) -> None:
         """Raise what was noted so far, if anything."""
         if self.problems:
-            raise AuthorError(self.problems)
+            raise AuthorError(dict.fromkeys(self.problems))  # two checks may say the same
 
 
 def read_document(path: FilePath) -> Document:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import AuthorError
-from harness.load.cast import read_cast
+from harness.errors import HarnessError
+from harness.load.cast import parse_address, read_cast
 from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
 from harness.load.schema import ScenarioShape
@@ -18,10 +18,10 @@ from harness.load.script import (
     unknown_actors,
 )
 from harness.load.shapes import shape_of
-from harness.load.wording import suggest
+from harness.load.wording import as_text, suggest
 from harness.model.needs import NEEDS
 from harness.model.scenario import Actor, ActorKind, Case, Limits, Scenario
-from harness.model.template import PARAMETER
+from harness.model.template import PARAMETER, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ def load_scenario(path: FilePath, roles: Mapping[str, Role]) -> Scenario:
     if shape is None or role is None or exchange is None:
         _check_actors_at_least(document, exchange)
         document.raise_problems()
-        raise AuthorError(())  # not reached: what is None has been complained about
+        raise HarnessError(f"{path} did not load, and nothing was said of it")
     scenario = _Maker(document, path, shape, role, exchange).scenario()
     document.raise_problems()
     return scenario
@@ -68,9 +68,10 @@ def _check_actors_at_least(document: Document, exchange: Exchange | None) -> Non
 def _role(document: Document, path: FilePath, roles: Mapping[str, Role]) -> Role | None:
     if not isinstance(document.data, dict):
         return None
-    written = document.data.get("role")
-    if "role" in document.data and not isinstance(written, str):
+    written = document.data.get("role", "")
+    if written is None or isinstance(written, list | dict):
         return None  # the shape says so
+    written = as_text(written)
     folder = path.absolute().parent
     of_folder = folder.name if folder.name in roles or folder.parent.name == "scenarios" else None
     if written and of_folder and written != of_folder:
@@ -109,6 +110,7 @@ class _Maker:
         self._check_words()
         cast = read_cast(document, shape.cast, self._role)
         cases = self._cases()
+        self._check_places(cast, cases)
         check_exchange(document, self._exchange, cast)
         demands = read_demands(document, shape.expect, cast)
         self._check_parameters(self._known(cast, cases))
@@ -206,6 +208,24 @@ class _Maker:
         for key in case.values.keys() - first.values.keys():
             message = f"only this case has `{key}`; the first one lacks it"
             self._complain(("cases", index, key), message, key=True)
+
+    def _check_places(self, cast: Mapping[str, Actor], cases: tuple[Case, ...]) -> None:
+        """Places with a case's value in them are places in every case."""
+        for actor in cast.values():
+            if actor.at and "${" in actor.at:
+                for case in cases:
+                    self._check_place(actor, substitute(actor.at, case.values), case)
+
+    def _check_place(self, actor: Actor, at: str, case: Case) -> None:
+        path = ("cast", actor.name, "at")
+        if "${" in at:
+            message = "only values of cases can stand in `at`: other places are not known yet"
+            self._complain(path, message)
+            return
+        try:
+            parse_address(at, default_host=None)
+        except ValueError as error:
+            self._complain(path, f"in case {case.name}: {error}")
 
     # -- the program --------------------------------------------------------------------
 

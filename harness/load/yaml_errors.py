@@ -37,6 +37,12 @@ _MESSAGES = (
         message="a bracket or brace before this place is not closed",
     ),
     _Known("expected node content", at_opening=False, message=_CANNOT_BEGIN),
+    _Known(
+        "found unexpected ':'",
+        at_opening=False,
+        message="text with `:` in it must stand in quotes here",
+    ),
+    _Known("duplicate anchor", at_opening=False, message="this anchor has been defined already"),
     _Known("quoted scalar.*end of stream", at_opening=True, message="this quote is never closed"),
     _Known(
         "unknown escape|hexdecimal|hexadecimal",
@@ -83,7 +89,7 @@ def explain(error: yaml.MarkedYAMLError, source: list[str]) -> tuple[int, int, s
     said = f"{error.context or ''} / {error.problem or ''}"
     if "mapping values are not allowed" in said:
         return _colon(source, line, column)
-    if "did not find expected key" in said:
+    if "expected key" in said or "expected <document start>" in said:
         return line + 1, column + 1, _misfit(text[:column].rstrip())
     known = next((known for known in _MESSAGES if re.search(known.said, said)), None)
     if known is None:

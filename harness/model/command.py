@@ -66,10 +66,10 @@ def own_endpoint(role: Role) -> str | None:
 def command_line(plan: Plan, addresses: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of a plan's program, with nothing left open.
 
-    `addresses` holds `<name>.host` and `<name>.port` of every actor, and of the endpoint
-    where the program is to listen.  A list
-    that is a whole argument (`"{to}"`) becomes several arguments; within a text its items
-    are joined by commas.
+    `addresses` holds `<name>.host` and `<name>.port` of every actor that stands somewhere,
+    and of the endpoint where the program is to listen; endpoints that actors play follow
+    from these.  A list that is a whole argument (`"{to}"`) becomes several arguments;
+    within a text its items are joined by commas.
     """
     if plan.program is None:
         raise ValueError(f"{plan.id} has no program")
@@ -80,20 +80,24 @@ def command_line(plan: Plan, addresses: Mapping[str, str]) -> tuple[list[str], d
 
 
 def _values(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Value]:
+    places = _places(plan, addresses)
+    parameters = substitute(dict(plan.values or {}), places)
     own = own_endpoint(plan.role)
-    nobody = {
-        f"{name}.{part}": text for name in plan.role.endpoints for part, text in NOBODY.items()
-    }
-    places: dict[str, Value] = {**nobody, **addresses}
-    for actor in reversed([*plan.scenario.cast.values()]):  # of several, the first one counts
-        if actor.plays and f"{actor.name}.port" in addresses:
-            places |= {
-                f"{actor.plays}.{part}": addresses[f"{actor.name}.{part}"] for part in NOBODY
-            }
-    if own:
-        places |= {part: places[f"{own}.{part}"] for part in ("host", "port")}
-    parameters = substitute(dict(plan.values or {}), addresses)
-    return {**places, **parameters, "python": sys.executable}
+    ours = {part: places[f"{own}.{part}"] for part in NOBODY} if own else {}
+    return {**places, **ours, **parameters, "python": sys.executable}
+
+
+def _places(plan: Plan, addresses: Mapping[str, str]) -> dict[str, str]:
+    """Hosts and ports of actors and endpoints by name."""
+    nobody = {f"{e}.{part}": text for e in plan.role.endpoints for part, text in NOBODY.items()}
+    standing = [actor for actor in plan.scenario.cast.values() if actor.at and actor.plays]
+    played: dict[str, str] = {}
+    # of several at one endpoint the actor of its name counts, else the first
+    for actor in sorted(standing, key=lambda actor: actor.name != actor.plays):
+        for part in NOBODY:
+            if (address := addresses.get(f"{actor.name}.{part}")) is not None:
+                played.setdefault(f"{actor.plays}.{part}", address)
+    return {**nobody, **played, **addresses}
 
 
 def _arguments(argument: str, values: Mapping[str, Value]) -> list[str]:

@@ -1,0 +1,380 @@
+"""A scenario file that is right, and the nouns that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness.errors import AuthorError
+from harness.load import load_roles, load_scenario
+from harness.model.exchange import Arrow, Directive
+from harness.model.scenario import (
+    ActorKind,
+    Case,
+    Count,
+    ExitDemand,
+    Faults,
+    Has,
+    HeardDemand,
+    InOrder,
+    Lacks,
+    Level,
+    LineEnd,
+    MailboxDemand,
+    MailDemand,
+    Number,
+    Page,
+    ReportFields,
+    Scenario,
+    TextDemand,
+    Tls,
+)
+from harness.notation import parse_pattern
+
+ROLES = load_roles()
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+Loader = Callable[..., Scenario]
+
+CLIENT = """\
+title: A client
+cast:
+  mail: {kind: smtp, at: 25, mailboxes: [bo@example.test]}
+"""
+HEARS = "exchange: |\n  mail< QUIT\n"
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Loader:
+    def load(text: str, *, role: str = "smtp-client", slug: str = "slug") -> Scenario:
+        path = tmp_path / "scenarios" / role / f"{slug}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return load_scenario(path, ROLES)
+
+    return load
+
+
+def pattern(text: str) -> Has:
+    return Has(parse_pattern(text))
+
+
+def test_a_short_file_gets_defaults(load: Loader) -> None:
+    """The role is that of the folder; id, limits and lines follow."""
+    scenario = load(CLIENT + HEARS)
+    assert scenario.id == "smtp-client/slug"
+    assert scenario.slug == "slug"
+    assert (scenario.limits.play, scenario.limits.quiet, scenario.points) == (30.0, 4.0, 1)
+    assert (scenario.catches, scenario.cases, scenario.demands) == (None, (), ())
+    assert scenario.lines == {"title": 1, "cast": 2, "exchange": 4}
+    assert scenario.file.endswith("scenarios/smtp-client/slug.yaml")
+
+
+def test_the_words_at_the_top(load: Loader) -> None:
+    """All optional keys at once."""
+    scenario = load(
+        "title: A client\nrole: smtp-client\ncovers: [W5, A9]\ntags: [smoke]\n"
+        "uses: [starttls]\nneeds: [names]\npoints: 2.5\ntimeout: 1min\npatience: 500ms\n"
+        "catches: no-quit\nexpect: {exit: 0}\n"
+    )
+    assert scenario.covers == ("W5", "A9")
+    assert (scenario.tags, scenario.uses, scenario.needs) == (("smoke",), ("starttls",), ("names",))
+    assert (scenario.points, scenario.limits.play, scenario.limits.quiet) == (2.5, 60.0, 0.5)
+    assert scenario.catches == "no-quit"
+
+
+@pytest.mark.parametrize("folder", ["scenarios", "other"])
+def test_the_role_must_be_that_of_the_folder(tmp_path: Path, folder: str) -> None:
+    """Wherever the folder has the name of a role."""
+    path = tmp_path / folder / "smtp-client" / "slug.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(CLIENT + "role: smtp-server\n" + HEARS)
+    with pytest.raises(AuthorError, match="in the folder of `smtp-client`"):
+        load_scenario(path, ROLES)
+
+
+def test_a_folder_below_scenarios_must_be_a_role(load: Loader) -> None:
+    """A folder with a slip in its name is told, with what may be meant."""
+    with pytest.raises(AuthorError, match="no role `smtp-clint`; did you mean `smtp-client`"):
+        load(CLIENT + HEARS, role="smtp-clint")
+
+
+def test_elsewhere_the_role_is_written(tmp_path: Path) -> None:
+    """A scenario can lie anywhere."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("role: smtp-client\n" + CLIENT + HEARS)
+    assert load_scenario(path, ROLES).id == "smtp-client/mine"
+
+
+# -- the cast -------------------------------------------------------------------------
+
+
+def test_every_field_of_an_actor(load: Loader) -> None:
+    """Names of the file, types of the model."""
+    scenario = load(
+        """\
+title: A cast
+cast:
+  mail:
+    kind: smtp
+    at: "smtp.qq.com:465"
+    tls: implicit
+    strict: true
+    mailboxes: [ann@qq.com]
+    users: {ann@qq.com: 0123}
+    limit: 1000
+    replies: {bo@qq.com: 450 4.2.1 busy}
+  origin:
+    kind: http
+    at: "[2001:db8::1]:80"
+    pages:
+      /: hello
+      /moved: {status: 301, type: text/plain, text: gone}
+  browser: {kind: http, to: proxy}
+  script: {kind: tcp, at: 2525, as: report, eol: lf}
+  user: {kind: terminal}
+  gone: {kind: closed, at: 26, as: mail}
+expect: {exit: 0}
+""",
+        role="webmail-proxy",
+    )
+    mail, origin, browser, script, user, gone = scenario.cast.values()
+    assert (mail.kind, mail.at, mail.plays) == (ActorKind.SMTP, "smtp.qq.com:465", "mail")
+    assert (mail.tls, mail.strict, mail.limit, mail.line) == (Tls.IMPLICIT, True, 1000, 3)
+    assert (mail.mailboxes, mail.users) == (("ann@qq.com",), {"ann@qq.com": "0123"})
+    assert mail.replies == {"bo@qq.com": "450 4.2.1 busy"}
+    assert (origin.at, origin.plays) == ("[2001:db8::1]:80", "origin")
+    assert origin.pages == {"/": Page(text="hello"), "/moved": Page(301, "text/plain", "gone")}
+    assert (browser.to, browser.at, browser.plays) == ("proxy", None, "proxy")
+    assert (script.at, script.plays, script.eol) == (
+        "server.example.test:2525",
+        "report",
+        LineEnd.LF,
+    )
+    assert (user.at, user.plays, user.eol) == (None, None, LineEnd.LF)
+    assert (gone.kind, gone.plays) == (ActorKind.CLOSED, "mail")
+
+
+def test_faults_and_answers_of_datagrams(load: Loader) -> None:
+    """By the ordinal of the datagram."""
+    scenario = load(
+        "title: Loss\ncast:\n"
+        "  pong: {kind: udp, at: 12000, answer: echo, lose: [2, 5], delay: {8: 1300ms}}\n"
+        "expect: {heard: {pong: 10 datagrams}}\n",
+        role="udp-ping-client",
+    )
+    pong = scenario.cast["pong"]
+    assert (pong.answer, pong.eol) == ("echo", LineEnd.NONE)
+    assert pong.faults == Faults(lose=frozenset({2, 5}), delay={8: 1.3})
+
+
+@pytest.mark.parametrize(
+    ("role", "eol"), [("echo-client", LineEnd.NONE), ("smtp-client", LineEnd.CRLF)]
+)
+def test_messages_of_a_scripted_peer_end_as_in_its_role(
+    load: Loader, role: str, eol: LineEnd
+) -> None:
+    """None for the notes' programs, CRLF for the protocols of the Internet."""
+    scenario = load("title: End\ncast: {peer: {kind: tcp, at: 7}}\nexpect: {exit: 0}\n", role=role)
+    assert scenario.cast["peer"].eol is eol
+
+
+def test_several_actors_may_play_one_endpoint(load: Loader) -> None:
+    """A scanner dials them all."""
+    scenario = load(
+        "title: Ports\ncast:\n  a: {kind: tcp, at: 1}\n  b: {kind: closed, at: 2}\n"
+        "  c: {kind: udp, at: 1}\nexpect: {exit: 0}\n",
+        role="port-scanner",
+    )
+    assert {actor.plays for actor in scenario.cast.values()} == {"target"}
+
+
+# -- cases and program ----------------------------------------------------------------
+
+
+def test_cases_have_values_names_and_reasons(load: Loader) -> None:
+    """Values are text, as written."""
+    scenario = load(
+        "title: Cases\ncases:\n"
+        "  - {address: 0080, ok: true, why: no domain}\n"
+        "  - {name: version, address: 5.10, ok: no}\n"
+        'cast:\n  mail: {kind: smtp, at: 25}\nprogram: {to: "${address}"}\n' + HEARS
+    )
+    assert scenario.cases == (
+        Case("0080", {"address": "0080", "ok": "true"}, "no domain"),
+        Case("version", {"address": "5.10", "ok": "no"}),
+    )
+    assert scenario.program == {"to": ("${address}",)}
+
+
+def test_parameters_of_the_program_are_text_or_lists(load: Loader) -> None:
+    """As the role has them."""
+    scenario = load(CLIENT + "program: {to: [a@b.test, c@d.test], subject: 1.50}\n" + HEARS)
+    assert scenario.program == {"to": ("a@b.test", "c@d.test"), "subject": "1.50"}
+
+
+# -- the exchange ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("opening", ["|", "|-", "|+", "|2", "|2-", "|  # a comment", "&x |"])
+def test_lines_of_the_exchange_are_those_of_the_file(load: Loader, opening: str) -> None:
+    """However the block is opened, and with blank lines before it."""
+    scenario = load(f"{CLIENT}exchange: {opening}\n\n  mail< EHLO *\n  mail< QUIT\n\n")
+    assert [entry.line for entry in scenario.exchange.entries()] == [6, 7]
+
+
+@pytest.mark.parametrize(
+    ("block", "place"),
+    [
+        ("exchange: |\n  mail< \\q\n", "5:9"),
+        ("exchange: |\n       mail< \\q\n", "5:14"),
+        ("exchange: |2\n  # x\n\n  mail< \\q\n", "7:9"),
+        ("exchange:\n  |\n    mail< \\q\n", "6:11"),
+        ("exchange: &x |-\n  mail< QUIT\n  mail<QUIT\n", "6:8"),
+    ],
+)
+def test_columns_of_the_exchange_are_those_of_the_file(
+    load: Loader, block: str, place: str
+) -> None:
+    """YAML takes the indentation away; an editor counts it."""
+    with pytest.raises(AuthorError) as raised:
+        load(CLIENT + block)
+    assert f":{place}: " in str(raised.value)
+
+
+def test_a_form_lies_beside_the_scenario_or_in_fixtures(load: Loader, tmp_path: Path) -> None:
+    """First beside it, then in the `fixtures/` beside `scenarios/`."""
+    text = (
+        "title: A form\ncast:\n  browser: {kind: http, to: proxy}\n"
+        "exchange: |\n  browser> POST http://x.test/\n    @form forms/a.yaml\n  browser< 200\n"
+    )
+    with pytest.raises(AuthorError, match=r"there is no `forms/a\.yaml` in"):
+        load(text, role="webmail-proxy")
+    (tmp_path / "fixtures" / "forms").mkdir(parents=True)
+    (tmp_path / "fixtures" / "forms" / "a.yaml").write_text("to: bo\n")
+    (post, _) = load(text, role="webmail-proxy").exchange.entries()
+    assert isinstance(post.body[0], Directive)
+
+
+# -- what must be found ---------------------------------------------------------------
+
+
+def test_a_text_stands_for_has(load: Loader) -> None:
+    """And a list for several of them, each with its line."""
+    scenario = load(
+        CLIENT + 'expect:\n  screen: "*x*"\n  errors:\n    - a\n    - {number: {near: b, is: 4}}\n'
+    )
+    assert scenario.demands == (
+        TextDemand("screen", pattern("*x*")),
+        TextDemand("errors", pattern("a")),
+        TextDemand("errors", Number("b", (4.0,))),
+    )
+    assert [demand.line for demand in scenario.demands] == [5, 7, 8]
+
+
+def test_every_check_of_an_observer(load: Loader) -> None:
+    """Has, lacks, in order and count have one shape for screen, errors and files."""
+    scenario = load(
+        CLIENT
+        + """\
+expect:
+  files:
+    "Log-*.txt":
+      has: [a, {number: {near: "lost|loss", is: [4, 40]}}]
+      lacks: s3cret
+      in order: [c, "*d"]
+      count: {"*e*": 3}
+"""
+    )
+    checks = [demand.check for demand in scenario.demands if isinstance(demand, TextDemand)]
+    assert checks == [
+        pattern("a"),
+        Number("lost|loss", (4.0, 40.0)),
+        Lacks(parse_pattern("s3cret")),
+        InOrder((parse_pattern("c"), parse_pattern("*d"))),
+        Count(parse_pattern("*e*"), 3),
+    ]
+    assert {(d.observer, d.glob) for d in scenario.demands if isinstance(d, TextDemand)} == {
+        ("files", "Log-*.txt")
+    }
+
+
+@pytest.mark.parametrize(("written", "status"), [("0", 0), ("3", 3), ("nonzero", None)])
+def test_exit(load: Loader, written: str, status: int | None) -> None:
+    """A number, or any but 0."""
+    assert load(CLIENT + f"expect: {{exit: {written}}}\n").demands == (ExitDemand(status),)
+
+
+def test_heard_counts_what_the_kind_hears(load: Loader) -> None:
+    """One or many, connections or messages."""
+    scenario = load(CLIENT + "expect:\n  heard: {mail: 1 connection}\n")
+    assert scenario.demands == (HeardDemand("mail", 1, "connections"),)
+
+
+def test_mailboxes_hold_mails(load: Loader) -> None:
+    """Every field of a mail and of a report; an empty list is an empty mailbox."""
+    scenario = load(
+        """\
+title: Mailboxes
+cast:
+  mail: {kind: smtp, at: 25, mailboxes: [ann@qq.com, bo@qq.com]}
+expect:
+  mailbox:
+    bo@qq.com: []
+    ann@qq.com:
+      - {subject: TEST, from: "*", to: ann, text: 计算机}
+      - {report: {failed: [x@y.test], status: 5.1.1, action: delayed}}
+"""
+    )
+    mail = MailDemand(
+        subject=parse_pattern("TEST"),
+        sender=parse_pattern("*"),
+        to=parse_pattern("ann"),
+        text=parse_pattern("计算机"),
+    )
+    fields = ReportFields(("x@y.test",), parse_pattern("5.1.1"), "delayed")
+    assert scenario.demands == (
+        MailboxDemand("bo@qq.com", ()),
+        MailboxDemand("ann@qq.com", (mail, MailDemand(report=fields))),
+    )
+    mailbox = scenario.demands[1]
+    assert isinstance(mailbox, MailboxDemand)
+    assert [mail.line for mail in mailbox.mails] == [8, 9]
+
+
+def test_levels(load: Loader) -> None:
+    """What is under `should` or `may` fails nothing."""
+    scenario = load(
+        CLIENT + "expect:\n  exit: 0\n  should: {screen: a}\n  may: {heard: {mail: 1 message}}\n"
+    )
+    assert [demand.level for demand in scenario.demands] == [Level.MUST, Level.SHOULD, Level.MAY]
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        "mail< QUIT",
+        "mail! expect silence",
+        "program! expect exit 0",
+        "never:\n    mail< DATA",
+        "one of:\n    mail< EHLO *\n    mail< HELO *",
+    ],
+)
+def test_what_could_fail_is_a_scenario(load: Loader, exchange: str) -> None:
+    """One demand anywhere is enough."""
+    assert load(f"{CLIENT}exchange: |\n  {exchange}\n").exchange.items
+
+
+# -- the card's six -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_our_own_scenarios_load(path: Path) -> None:
+    """And name what they cover and catch."""
+    scenario = load_scenario(path, ROLES)
+    assert scenario.covers
+    assert scenario.catches
+    assert any(entry.arrow is Arrow.HEARS for entry in scenario.exchange.entries()) or (
+        scenario.demands
+    )
