@@ -9,7 +9,7 @@ from unicodedata import east_asian_width
 from harness.model.template import Binding, Part, Template, decode
 from harness.notation import escape, format_template
 
-SHOWN = 66  # cells of one line; what is longer is cut in the middle
+SHOWN = 62  # cells of one line; what is longer is cut in the middle
 _IN_A_SENTENCE = 40
 _WORDS = 4  # shown of an expression that lists many
 

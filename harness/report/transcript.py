@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.follow import Follower, Utterance
-from harness.model.template import decode, substitute
-from harness.notation import escape
+from harness.model.exchange import Arrow, Entry
+from harness.model.template import Literal, Template, decode, substitute
+from harness.notation import escape, format_entry
 
 if TYPE_CHECKING:
     from harness.model.plan import Plan
@@ -21,24 +22,41 @@ def transcript(plan: Plan, record: Record) -> str:
     follower = Follower(exchange, plan.scenario.cast)
     for event in record.events:
         follower.receive(event)
+    follower.finish(record.duration)
     return "".join(f"{line}\n" for u in follower.transcript for line in _lines(u))
 
 
 def _lines(utterance: Utterance) -> list[str]:
-    number = f".{utterance.connection}" if utterance.connection > 1 else ""
-    name = f"{utterance.actor}{number}"
-    time = f"  # {utterance.at:.3f} s"
+    number = utterance.connection if utterance.connection > 1 else None
+    name = f"{utterance.actor}.{number}" if number else utterance.actor
+    time = f"{utterance.at:.3f} s"
     message = utterance.message
     if message is None:
-        return [f"# {name}: {utterance.act}{time}"]
-    arrow = ">" if message.said else "<"
+        return [f"# {name}: {escape(utterance.act, heard=False)}  # {time}"]
+    arrow = Arrow.SAYS if message.said else Arrow.HEARS
     if not message.listed:
-        content = decode(message.data).replace("\r\n", "\n").split("\n")
-        shown = [f"#     {escape(line, heard=False)}" for line in content[:_BODY_LIMIT]]
-        return [f"# {name}{arrow} {message.texts[0]}{time}", *shown]
-    text = message.texts[0].removesuffix("\n").removesuffix("\r")
-    body = [f"    {field}: {escape(value)}" for field, value in message.fields]
-    if message.body:
-        content = decode(message.body).replace("\r\n", "\n").split("\n")
-        body += ["", *(f"    {escape(line)}" for line in content[:_BODY_LIMIT])]
-    return [f"{name}{arrow} {escape(text, heard=not message.said)}{time}", *body]
+        shown, rest = _content(message.data)
+        content = [f"#     {escape(line, heard=False)}" for line in shown]
+        return [f"# {name}{arrow} {message.texts[0]}  # {time}", *content, *rest]
+    shown, rest = _content(message.body)
+    fields = [f"{field}: {value}" for field, value in message.fields]
+    entry = Entry(
+        actor=utterance.actor,
+        arrow=arrow,
+        text=_literal(message.texts[0].removesuffix("\n").removesuffix("\r")),
+        reason=time,
+        body=tuple(map(_literal, [*fields, "", *shown] if message.body else fields)),
+        connection=number,
+    )
+    return [format_entry(entry), *rest]
+
+
+def _literal(text: str) -> Template:
+    return Template.of(Literal(text))
+
+
+def _content(data: bytes) -> tuple[list[str], list[str]]:
+    """The first lines of a content, and a comment on those that are left out."""
+    lines = decode(data).replace("\r\n", "\n").split("\n")
+    left = len(lines) - _BODY_LIMIT
+    return lines[:_BODY_LIMIT], [f"# and {left} more lines"] if left > 0 else []
