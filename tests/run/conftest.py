@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.run.theatre import Theatre, processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def theatre(tmp_path: Path) -> Iterator[Theatre]:
+    """A theatre that leaves no process behind, and the author's files as they were."""
+    theatre = Theatre(tmp_path)
+    yield theatre
+    assert processes(theatre.marker) == []
+    assert sorted(path.name for path in theatre.author.iterdir()) == ["program.py", "wirelab.yaml"]
