@@ -30,6 +30,8 @@ _WITH_CONTENT = (b"POST", b"PUT", b"PATCH")
 class HttpClientPeer(ScriptedPeer):
     """Sends the requests of the exchange to the program."""
 
+    heard_limit = StreamPeer.heard_limit
+
     def message(self, entry: Entry, bound: Mapping[str, str]) -> bytes:
         return request(entry, bound, self._setting.scenario)
 

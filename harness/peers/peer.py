@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from harness.peers.tls import Authority
     from harness.record import Recorder
 
-#: Octets that a peer takes from the program on one connection before it hangs up.
-HEARD_LIMIT = 16 * 2**20
-
 
 class PeerError(Exception):
     """The actor cannot do what the exchange asks, because of the program: the reason."""
@@ -49,8 +46,11 @@ class Peer:
     """One actor on the stage.
 
     `gave_up` is set when a limit of the play was reached: how connections end from then on
-    is the harness's doing, and no longer the program's.
+    is the harness's doing, and no longer the program's.  `heard_limit` is how many octets it
+    takes from the program on one connection before it hangs up.
     """
+
+    heard_limit = 16 * 2**20
 
     def __init__(self, actor: Actor, setting: Setting) -> None:
         self.actor = actor

@@ -37,7 +37,9 @@ class StreamPeer(Peer):
         sock = self._setting.network.listen(*self._address, "tcp")
         host, port = sock.getsockname()[:2]
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Door(self), sock=sock)
+        # made before anything is awaited: whoever breaks off here must find it to close it
+        self._server = await loop.create_server(lambda: _Door(self), sock=sock, start_serving=False)
+        await self._server.start_serving()
         self._stands(host, port)
 
     def new_witness(self) -> Witness:
@@ -200,11 +202,12 @@ class Connection(asyncio.Protocol):
 class ScriptedPeer(StreamPeer):
     """An actor whose every word stands in the exchange; it listens, or dials the program."""
 
+    heard_limit = 2**20  # all of it is held against the patterns of the exchange
+
     def __init__(self, actor: Actor, setting: Setting) -> None:
         super().__init__(actor, setting)
         self._connections: dict[int, Connection] = {}
         self._arrived = asyncio.Event()
-        self._dialling = asyncio.Lock()
         self._program: Place | None = None
 
     async def open(self) -> None:
@@ -251,10 +254,8 @@ class ScriptedPeer(StreamPeer):
             raise NotPlayedError(f"`{name}` is not played by {self._kind}")
 
     async def _connection(self, number: int) -> Connection:
-        if self.actor.to is not None:
-            async with self._dialling:
-                while number not in self._connections:
-                    await self._dial()
+        while self.actor.to is not None and number not in self._connections:
+            await self._dial()
         while number not in self._connections:
             self._arrived.clear()
             await self._arrived.wait()

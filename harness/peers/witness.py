@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.model.record import What
-from harness.peers.peer import HEARD_LIMIT, shown_address
+from harness.peers.peer import shown_address
 
 if TYPE_CHECKING:
     from harness.peers.peer import Peer
@@ -42,8 +42,8 @@ class Witness:
     def heard(self, data: bytes) -> bool:
         """Record bytes of the program; False once it has sent more than anyone may."""
         self._heard += len(data)
-        if self._heard > HEARD_LIMIT:
-            self.broken(f"the program sent more than {HEARD_LIMIT} octets")
+        if self._heard > self._peer.heard_limit:
+            self.broken(f"the program sent more than {self._peer.heard_limit} octets")
             return False
         self._note(What.HEARD, data)
         return True

@@ -66,7 +66,8 @@ class Acts:
         """Begin what is due, and leave off what the program has made pointless."""
         for line in self._follower.due:
             if line.index not in self._tasks:
-                self._tasks[line.index] = asyncio.create_task(self._perform(line))
+                self._tasks[line.index] = task = asyncio.create_task(self._perform(line))
+                task.add_done_callback(lambda _task: self._pulse.wake())
         for index, task in self._tasks.items():
             if not self._follower.lines[index].waiting:
                 task.cancel()

@@ -12,7 +12,7 @@ from harness.follow import Follower
 from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
 from harness.model.record import PROGRAM, Record, What
-from harness.model.scenario import Tls
+from harness.model.scenario import ActorKind, Tls
 from harness.model.template import substitute
 from harness.network import open_network
 from harness.peers import Authority, Peer, Setting, make_peer
@@ -22,7 +22,6 @@ from harness.run.pulse import Pulse
 
 if TYPE_CHECKING:
     from harness.model.plan import Plan
-    from harness.model.program import Endpoint
     from harness.network import Network, Place, Transport
 
 #: Seconds that a program gets to listen after its start, if the whole play has as many.
@@ -99,7 +98,7 @@ class _Play:
             self._peers[actor.name] = peer = make_peer(actor, setting)
             await peer.open()
         if endpoint := self._plan.role.listens:
-            self._place = self._network.reserve(_transport(endpoint))
+            self._place = self._network.reserve(*_transports(self._plan))
             host, port = self._place
             self._recorder.note(What.STANDS, endpoint.name, host=host, port=port)
 
@@ -116,22 +115,24 @@ class _Play:
 
     async def _can_be_played_with(self, program: Launched) -> bool:
         """Raise the curtain as soon as the program runs and, if it is to, listens."""
-        endpoint = self._plan.role.listens
         if program.broken:
             return False
-        if self._place is None or endpoint is None:
-            self._recorder.curtain()
-            return True
-        transport = _transport(endpoint)
         patience = min(_READY_SECONDS, self._plan.scenario.limits.play)
         deadline = asyncio.get_running_loop().time() + patience
-        ready = await program.ready(self._place, transport, deadline)
+        ready = Ready.LISTENING
+        for transport in _transports(self._plan):
+            if self._place and ready is Ready.LISTENING:
+                ready = await program.ready(self._place, transport, deadline)
         self._recorder.curtain()
         if ready is Ready.TIMED_OUT:
-            elsewhere = ", ".join(sorted(map(str, program.listening(transport))))
-            note = f"never listened on {self._place}"
-            self._recorder.note(What.GAVE_UP, PROGRAM, note=note, elsewhere=elsewhere)
+            self._give_up_waiting(program)
         return ready is Ready.LISTENING
+
+    def _give_up_waiting(self, program: Launched) -> None:
+        places = {place for t in _transports(self._plan) for place in program.listening(t)}
+        elsewhere = ", ".join(sorted(map(str, places)))
+        note = f"never listened on {self._place}"
+        self._recorder.note(What.GAVE_UP, PROGRAM, note=note, elsewhere=elsewhere)
 
     # -- the play ---------------------------------------------------------------------
 
@@ -220,5 +221,11 @@ class _Play:
             await asyncio.gather(*(peer.close() for peer in self._peers.values()))
 
 
-def _transport(endpoint: Endpoint) -> Transport:
-    return "udp" if endpoint.protocol == "udp" else "tcp"
+def _transports(plan: Plan) -> tuple[Transport, ...]:
+    """How the program under test is dialled, if it is a server."""
+    kinds = {actor.kind for actor in plan.scenario.cast.values() if actor.to}
+    udp = plan.role.listens is not None and plan.role.listens.protocol == "udp"
+    if not kinds:
+        return ("udp",) if udp else ("tcp",)
+    both: dict[Transport, bool] = {"tcp": kinds != {ActorKind.UDP}, "udp": ActorKind.UDP in kinds}
+    return tuple(transport for transport, dialled in both.items() if dialled)

@@ -44,6 +44,10 @@ class Pulse:
             self.stirred = event.at
         self._changed.set()
 
+    def wake(self) -> None:
+        """Have `beat` return although nothing was recorded."""
+        self._changed.set()
+
     @property
     def now(self) -> float:
         """Seconds since the curtain."""
