@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from harness.model.exchange import (
@@ -407,6 +408,22 @@ def test_body_lines_that_would_be_read_otherwise(line: str) -> None:
     """Indentation, directives and comments are escaped at the beginning of a line."""
     exchange = Exchange((Entry("a", Arrow.SAYS, text("x"), body=(text(line),)),))
     assert read(format_exchange(exchange)) == exchange
+
+
+DOCS = Path(__file__).parents[1] / "docs" / "notation.md"
+_EXAMPLES = [
+    block
+    for block in re.findall(
+        r"^```\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    if not block.startswith("entry = ")
+]
+
+
+@pytest.mark.parametrize("block", _EXAMPLES)
+def test_the_examples_of_the_documentation_are_right(block: str) -> None:
+    """They are what people copy."""
+    assert parse_exchange(format_exchange(read(block))) == (read(block), [])
 
 
 # -- at random ------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from harness.load.addresses import parse_address
 from harness.load.wording import suggest
 from harness.model.scenario import DEFAULT_HOST, Actor, ActorKind, Faults, LineEnd, Page, Tls
 from harness.notation import PROGRAM
@@ -50,8 +51,6 @@ _FITS: dict[ActorKind, set[str]] = {
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_HOST = re.compile(r"[^\s/:@\[\]]+")
-_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]")
 _MAILBOX = re.compile(r"[^\s@]+@[^\s@]+")
 _REPLY = re.compile(r"[2-5][0-9][0-9](?:[ -].*)?", re.DOTALL)
 
@@ -254,38 +253,3 @@ def _check_crowding(document: Document, actors: Iterable[Actor]) -> None:
             where = "is the terminal" if actor.kind is K.TERMINAL else f"stands at {actor.at}"
             message = f"`{first}` {where} already"
             document.complain(("cast", actor.name), message, key=True)
-
-
-# -- addresses ------------------------------------------------------------------------
-
-
-def parse_address(text: str, *, default_host: str | None) -> str:
-    """`host:port`, from that, `[v6]:port` or a bare port (at the default host).
-
-    A `${value}` of a case may stand for the host or the port.
-
-    Raises:
-        ValueError: if it is no address; says what is wrong and what would be right.
-    """
-    if "://" in text:
-        raise ValueError(f"`{text}` is a URL; write host:port")
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        if default_host is None or not (_is_hole(port) or port.isdigit()):
-            raise ValueError(f"`{text}` has no port; write host:port")
-        host = default_host
-    elif ":" in host and not _BRACKETED.fullmatch(host):
-        raise ValueError(f"`{text}` needs brackets around the host: [{host}]:{port}")
-    elif not (_is_hole(host) or _HOST.fullmatch(host) or _BRACKETED.fullmatch(host)):
-        raise ValueError(f"`{host}` is no host; write host:port")
-    if not (_is_hole(port) or _is_port(port)):
-        raise ValueError(f"`{port}` is no port; ports are 1 to 65535")
-    return f"{host}:{port}"
-
-
-def _is_hole(text: str) -> bool:
-    return "${" in text
-
-
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535

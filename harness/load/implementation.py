@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import AuthorError, Problem
-from harness.load.cast import parse_address
+from harness.load.addresses import parse_address
 from harness.load.document import Document, read_document
 from harness.load.schema import ImplementationShape, ProgramShape
 from harness.load.shapes import NOT_YET, shape_of

@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.load.cast import parse_address, read_cast
+from harness.load.addresses import parse_address
+from harness.load.cast import read_cast
 from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
 from harness.load.schema import ScenarioShape

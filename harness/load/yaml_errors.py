@@ -42,6 +42,17 @@ _MESSAGES = (
         at_opening=False,
         message="text with `:` in it must stand in quotes here",
     ),
+    _Known(
+        "unexpected document (indicator|separator)",
+        at_opening=False,
+        message="`---` and `...` at the beginning of a line end the file; indent the line",
+    ),
+    _Known("expected tag URI|scanning a tag", at_opening=True, message=_CANNOT_BEGIN),
+    _Known(
+        "expected whitespace or line break",
+        at_opening=False,
+        message="a blank is missing here, or the value must stand in quotes",
+    ),
     _Known("duplicate anchor", at_opening=False, message="this anchor has been defined already"),
     _Known("quoted scalar.*end of stream", at_opening=True, message="this quote is never closed"),
     _Known(
@@ -50,7 +61,7 @@ _MESSAGES = (
         message="this backslash is YAML's own inside double quotes; write single quotes",
     ),
     _Known(
-        "block scalar.*(comment or line break|indentation indicator)",
+        "block scalar.*(comment or a? ?line break|indentation indicator)",
         at_opening=False,
         message="nothing may follow `|` in its line; the text begins in the next one",
     ),
@@ -89,7 +100,7 @@ def explain(error: yaml.MarkedYAMLError, source: list[str]) -> tuple[int, int, s
     said = f"{error.context or ''} / {error.problem or ''}"
     if "mapping values are not allowed" in said:
         return _colon(source, line, column)
-    if "expected key" in said or "expected <document start>" in said:
+    if re.search("expected (key|<block end>|'?<document start>)", said):
         return line + 1, column + 1, _misfit(text[:column].rstrip())
     known = next((known for known in _MESSAGES if re.search(known.said, said)), None)
     if known is None:
