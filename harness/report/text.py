@@ -22,7 +22,7 @@ def one_line(verdict: Verdict) -> str:
     """`PASSED smtp-client/unknown-recipient  0.2 s`, with the reason where there is one."""
     head = f"{verdict.outcome.upper():9} {verdict.plan.id}"
     if verdict.reason:
-        return f"{head}  ({verdict.reason})"
+        return harmless(f"{head}  ({verdict.reason})")
     told = sum(finding.level is not Level.MUST for finding in verdict.findings)
     remark = f"  ({told} remark{'s' if told > 1 else ''})" if told and _passed(verdict) else ""
     return f"{head}  {verdict.duration_s:.1f} s{remark}"
