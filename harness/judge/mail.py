@@ -13,7 +13,7 @@ from harness.model.record import Event, Record, What
 from harness.model.verdict import Finding, Mark, Rung
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.model.scenario import MailboxDemand, MailDemand, ReportFields, Scenario
     from harness.model.template import Template
@@ -26,13 +26,33 @@ def unmet_mailbox(demand: MailboxDemand, scenario: Scenario, record: Record) -> 
     events = [e for e in record.of(What.MAIL) if e.facts["mailbox"] == demand.address]
     if len(events) != len(demand.mails):
         return [_number_finding(demand, scenario, events)]
-    mails = [_Mail(event) for event in events]
-    findings: list[Finding] = []
-    for wanted in demand.mails:
-        best = min(mails, key=lambda mail: len(list(mail.differences(wanted))))
-        mails.remove(best)
-        findings += _mail_findings(demand, wanted, scenario, best)
-    return findings
+    pairs = _paired(demand.mails, [_Mail(event) for event in events])
+    return [f for wanted, mail in pairs for f in _mail_findings(demand, wanted, scenario, mail)]
+
+
+def _paired(demands: Sequence[MailDemand], mails: list[_Mail]) -> list[tuple[MailDemand, _Mail]]:
+    """Each demand with a mail of its own, so that as many as possible are met."""
+    faults = [[len(list(mail.differences(wanted))) for mail in mails] for wanted in demands]
+    taken: dict[int, int] = {}  # mail -> the demand that it meets
+
+    def take(demand: int, tried: set[int]) -> bool:
+        """Find a mail, if need be one whose demand can take another."""
+        for mail, number in enumerate(faults[demand]):
+            if number == 0 and mail not in tried:
+                tried.add(mail)
+                if mail not in taken or take(taken[mail], tried):
+                    taken[mail] = demand
+                    return True
+        return False
+
+    for index in range(len(demands)):
+        take(index, set())
+    mail_of = {demand: mail for mail, demand in taken.items()}
+    for index in range(len(demands)):
+        if index not in mail_of:
+            left = set(range(len(mails))) - set(mail_of.values())
+            mail_of[index] = min(left, key=faults[index].__getitem__)
+    return [(wanted, mails[mail_of[index]]) for index, wanted in enumerate(demands)]
 
 
 def _number_finding(demand: MailboxDemand, scenario: Scenario, events: list[Event]) -> Finding:
