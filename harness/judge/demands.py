@@ -19,6 +19,7 @@ from harness.judge.wording import (
 from harness.match import match_whole
 from harness.model.record import PROGRAM, Record, What
 from harness.model.scenario import (
+    Check,
     Count,
     Demand,
     ExitDemand,
@@ -31,7 +32,7 @@ from harness.model.scenario import (
     Scenario,
     TextDemand,
 )
-from harness.model.template import Anything, Literal, Template, decode
+from harness.model.template import Anything, Binding, Literal, Template, decode
 from harness.model.verdict import Finding, Mark, Rung
 
 if TYPE_CHECKING:
@@ -128,7 +129,11 @@ def _unmet_text(demand: TextDemand, scenario: Scenario, name: str, text: str) ->
     if fault:
         headline, expected, observed = fault
         forbidden = isinstance(demand.check, Lacks)
-        rungs = (Rung(Mark.INSTEAD, None, observed),) if forbidden else _shown_lines(lines)
+        rungs = (
+            (Rung(Mark.INSTEAD, None, observed),)
+            if forbidden
+            else (_near_miss(demand.check, lines) or _shown_lines(lines))
+        )
         yield _text_finding(demand, scenario, headline, expected, observed, rungs)
 
 
@@ -199,6 +204,16 @@ def _number_fault(check: Number, lines: list[str], name: str) -> Fault | None:
 
 def _capital(name: str) -> str:
     return name[:1].upper() + name[1:]
+
+
+def _near_miss(check: Check, lines: list[str]) -> tuple[Rung, ...]:
+    """Lines that begin to be what was looked for: they have its first words."""
+    parts = check.pattern.parts if isinstance(check, Has) else ()
+    first = next((part.text for part in parts if isinstance(part, Literal)), "")
+    if not first.strip() or sum(isinstance(part, Literal | Binding) for part in parts) < 2:
+        return ()
+    near = [line for line in lines if first in line][-_SHOWN_LINES:]
+    return tuple(Rung(Mark.INSTEAD, None, shown_text(line), "differs") for line in near)
 
 
 def _shown_lines(lines: list[str]) -> tuple[Rung, ...]:
