@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from harness.model.record import What
 from harness.model.scenario import DEFAULT_HOST
 from harness.model.template import Anything, Binding, Literal, Template, encode
+from harness.network import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.model.exchange import Entry
     from harness.model.scenario import Actor
-    from harness.network import Network, Place
+    from harness.network import Network
     from harness.peers.tls import Authority
     from harness.record import Recorder
 
@@ -101,7 +102,8 @@ class Peer:
         return host.strip("[]") or DEFAULT_HOST, int(port)
 
     def _stands(self, host: str, port: int) -> None:
-        self._recorder.note(What.STANDS, self.actor.name, host=host, port=port)
+        place = self._setting.network.known_as(self._address[0], Place(host, port))
+        self._recorder.note(What.STANDS, self.actor.name, host=place.host, port=place.port)
 
     def _acted(self, index: int, connection: int = 0) -> None:
         self._recorder.note(What.ACTED, self.actor.name, connection, entry=index)

@@ -111,6 +111,7 @@ class _Door(asyncio.Protocol):
             transport.abort()
             return
         witness.transport = encrypted
+        _notice_end(transport, witness)
         encrypted.set_protocol(protocol)
         protocol.connection_made(encrypted)
         for call, arguments in self._early:
@@ -124,6 +125,23 @@ class _Door(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._early.append(("connection_lost", (exc,)))
+
+
+def _notice_end(transport: asyncio.Transport, witness: Witness) -> None:
+    """Have the witness told of a FIN at once.
+
+    asyncio tells the protocol on top only of an end that was announced in TLS (RFC 8446 6.1),
+    and many programs just close their socket.
+    """
+    tls: Any = transport.get_protocol()
+    take_note = tls.eof_received
+
+    def eof_received() -> bool | None:
+        witness.ended()
+        goes_on: bool | None = take_note()
+        return goes_on
+
+    tls.eof_received = eof_received
 
 
 def _tls_reason(error: OSError) -> str:

@@ -55,6 +55,8 @@ class Authority:
         import trustme  # noqa: PLC0415
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # A client that closes before it has read its session tickets would send a reset.
+        context.num_tickets = 0
         identities = [_identity(name) for name in names]
         certificate = self._authority.issue_cert(*identities, key_type=trustme.KeyType.ECDSA)
         certificate.configure_cert(context)

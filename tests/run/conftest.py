@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def theatre(tmp_path: Path) -> Iterator[Theatre]:
+def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
     """A theatre that leaves no process behind, and the author's files as they were."""
+    monkeypatch.setattr("harness.run.play.GRACE_SECONDS", 0.5)
     theatre = Theatre(tmp_path)
     yield theatre
     assert processes(theatre.marker) == []

@@ -96,8 +96,8 @@ def test_plays_leave_no_descriptor_open(theatre: Theatre) -> None:
         await asyncio.gather(*map(played, plans))  # what is made once is made
         gc.collect()
         before = open_files()
-        for _ in range(10):
-            await asyncio.gather(*map(played, plans))
+        for _ in range(5):
+            await asyncio.gather(*map(played, plans * 2))
         gc.collect()
         assert len(open_files()) == len(before), open_files() ^ before
 

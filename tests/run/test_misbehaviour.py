@@ -212,7 +212,7 @@ def test_endless_datagrams_are_cut_off(theatre: Theatre) -> None:
         program,
         role="udp-ping-client",
         cast="pong: {kind: udp, at: 12000, answer: echo}",
-        more="timeout: 2s\npatience: 300ms\nexpect: {exit: 0}",
+        more="timeout: 1s\npatience: 300ms\nexpect: {exit: 0}",
     )
     result = play_once(plan)
 
