@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
     """A theatre that leaves no process behind, and the author's files as they were."""
-    monkeypatch.setattr("harness.run.play.GRACE_SECONDS", 0.5)
+    # the module, which its own function hides in the package
+    monkeypatch.setattr(import_module("harness.run.play"), "GRACE_SECONDS", 0.5)
     theatre = Theatre(tmp_path)
     yield theatre
     assert processes(theatre.marker) == []
