@@ -450,3 +450,11 @@ class TestOrder:
         assert follower.lines[0].state is W
         assert finished(follower) == [M]
         assert instead(follower) is None
+
+
+def test_the_user_sees_what_goes_to_standard_error_too() -> None:
+    """Python's `input` writes its prompt there."""
+    parsed, _ = parse_exchange("user< Name?*\nuser> Ann\n")
+    follower = Follower(parsed, ECHO)
+    follower.receive(Event(0.1, What.ERRORS, "program", data=b"Name? "))
+    assert [line.index for line in follower.due] == [1]

@@ -15,7 +15,7 @@ from harness.follow.lines import (
 )
 from harness.framing import Message, framing_for
 from harness.model.exchange import Arrow, Group, Skip
-from harness.model.record import PROGRAM, Event, What
+from harness.model.record import PROGRAM, SEEN, Event, What
 from harness.model.scenario import Actor, ActorKind
 from harness.model.template import decode
 
@@ -75,7 +75,7 @@ class Follower:
             self._performed(event, self.lines[event.entry])
         if event.what in (What.HEARD, What.SAID):
             self._bytes(event, said=event.what is What.SAID)
-        elif event.what is What.SCREEN:
+        elif event.what in SEEN:
             self._screen(event)
         elif event.what is What.EXITED:
             self._exit = event

@@ -17,7 +17,7 @@ from harness.judge.wording import (
     shown_words,
 )
 from harness.match import match_whole
-from harness.model.record import PROGRAM, Record, What
+from harness.model.record import PROGRAM, SEEN, Record, What
 from harness.model.scenario import (
     Check,
     Count,
@@ -51,9 +51,11 @@ def unmet(demand: Demand, scenario: Scenario, record: Record) -> list[Finding]:
         return list(_unmet_heard(demand, scenario, record))
     if demand.observer == "files":
         return list(_unmet_files(demand, scenario, record))
-    what = What.SCREEN if demand.observer == "screen" else What.ERRORS
-    name = "the screen" if demand.observer == "screen" else "standard error"
-    return list(_unmet_text(demand, scenario, name, decode(record.text(what))))
+    if demand.observer == "errors":
+        text = decode(record.text(What.ERRORS))
+        return list(_unmet_text(demand, scenario, "standard error", text))
+    text = decode(record.text(*SEEN))
+    return list(_unmet_text(demand, scenario, "the screen", text))
 
 
 def _unmet_exit(demand: ExitDemand, scenario: Scenario, record: Record) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ class What(StrEnum):
     # the program
     STARTED = "started"  # note: the command line
     LISTENING = "listening"  # facts host, port
-    SCREEN = "screen"  # bytes on its terminal
+    SCREEN = "screen"  # bytes of its standard output
     ERRORS = "errors"  # bytes on its standard error
     FLOODED = "flooded"  # note: the stream that passed its limit
     EXITED = "exited"  # facts status, or signal
@@ -42,6 +42,10 @@ class What(StrEnum):
     FILE = "file"  # a file in its folder afterwards; note: its path; data: content
     # the end
     GAVE_UP = "gave-up"  # a limit of the play was reached; note: which
+
+
+#: What a person at the terminal sees: errors too, and Python's `input` writes its prompt there.
+SEEN = (What.SCREEN, What.ERRORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,9 @@ class Record:
     def of(self, *whats: What) -> tuple[Event, ...]:
         return tuple(event for event in self.events if event.what in whats)
 
-    def text(self, what: What) -> bytes:
-        """The data of all events of one kind, joined."""
-        return b"".join(event.data for event in self.of(what))
+    def text(self, *whats: What) -> bytes:
+        """The data of all events of these kinds, joined in the order in which they came."""
+        return b"".join(event.data for event in self.of(*whats))
 
     @property
     def addresses(self) -> dict[str, str]:

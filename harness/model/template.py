@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 PARAMETER = re.compile(r"\$\{([^{}\n]*)\}")
 
 
@@ -21,8 +22,11 @@ def decode(data: bytes) -> str:
 
 
 def encode(text: str) -> bytes:
-    """The bytes that `decode` was given."""
-    return text.encode("utf-8", "surrogateescape")
+    """The bytes that `decode` was given.
+
+    Half characters that it never gives (a name from a file may hold one) become U+FFFD.
+    """
+    return _HALVES.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from harness.model.record import Event, What
+from harness.model.record import SEEN, Event, What
 
 if TYPE_CHECKING:
     from harness.record import Recorder
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 #: connection that the kernel has accepted takes three to be recorded, what came on it one more.
 _IDLE_PASSES = 8
 _ENDED = (What.EOF, What.RESET, What.LEFT)
-_PRINTED = (What.SCREEN, What.ERRORS)
 
 
 class Pulse:
@@ -40,7 +39,7 @@ class Pulse:
         self.connections += (event.what is What.OPENED) - (event.what in _ENDED)
         self.failed = self.failed or bool(event.facts.get("ours"))
         self.latest = event.at
-        if event.what not in _PRINTED:
+        if event.what not in SEEN:
             self.stirred = event.at
         self._changed.set()
 
