@@ -125,8 +125,11 @@ class TestRun:
         assert wirelab("run", *words)[0] == 0
 
     def test_a_network_that_cannot_be_had_is_the_machines_fault(
-        self, course: Path, wirelab: Wirelab
+        self, course: Path, wirelab: Wirelab, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(
+            "harness.network._trouble", lambda: "the private network cannot be had: why"
+        )
         status, _, err = wirelab("run", "--network", "private")
         assert status == 3
         assert "private network" in err

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from harness.errors import MachineError
 from harness.network.interface import Exit, Network, Place, Process, Transport
 from harness.network.loopback import Loopback
+from harness.network.private import Private
 
 __all__ = [
     "Exit",
     "Loopback",
     "Network",
     "Place",
+    "Private",
     "Process",
     "Transport",
     "open_network",
@@ -29,10 +33,9 @@ def rung_of(choice: str) -> type[Network]:
         ValueError: there is no such rung.
     """
     if choice == "private":
-        raise MachineError(
-            "the private network is not available in this version of Wirelab yet; "
-            "use --network loopback (or auto)"
-        )
+        if trouble := _trouble():
+            raise MachineError(trouble)
+        return Private
     if choice in ("auto", "loopback"):
         return Loopback
     raise ValueError(f"no such network: {choice!r} (there are auto, private and loopback)")
@@ -44,4 +47,17 @@ async def open_network(choice: str = "auto") -> Network:
     Raises:
         MachineError: as `rung_of`, or it cannot be set up.
     """
-    return rung_of(choice)()
+    return await rung_of(choice).open()
+
+
+@cache
+def _trouble() -> str:
+    """Why the private rung cannot be had on this machine; empty if it can.
+
+    Tried once for each process, by setting one up.
+    """
+    try:
+        Private.check()
+    except MachineError as error:
+        return str(error)
+    return ""

@@ -1,10 +1,11 @@
 """The helper: a small single-threaded process that starts programs and ends them.
 
-Run by its path in an isolated interpreter, so that forking is safe (no threads), fast (few
-imports, little memory) and tells nothing (no environment).  It is a fork server: for each
-socket that it is handed it forks a *warden*, which starts one program as its child, watches
-over everything that descends from it, and ends it all when it is told to, or when its socket
-closes: even a harness that was killed leaves nothing behind.
+Run in an isolated interpreter, so that forking is safe (no threads), fast (few imports,
+little memory) and tells nothing (no environment).  It is a fork server: for each socket that
+it is handed it forks a *warden*, which starts one program as its child, watches over
+everything that descends from it, and ends it all when it is told to, or when its socket
+closes: even a harness that was killed leaves nothing behind.  Or it forks process 1 of a
+*room*, a network of its own (`harness.network.room`).
 
 Every message is one packet of a SOCK_SEQPACKET socket, a marshalled tuple whose first item
 says what it is; a start order, which may be long, lies in a memory file passed along.
@@ -52,34 +53,43 @@ class Order:
     """What to start, in bytes as execve(2) takes them."""
 
     def __init__(
-        self, argv: list[bytes], cwd: bytes, env: dict[bytes, bytes], *, tty: bool
+        self,
+        argv: list[bytes],
+        cwd: bytes,
+        env: dict[bytes, bytes],
+        *,
+        tty: bool,
+        raw: bool = False,
     ) -> None:
         self.argv = argv
         self.cwd = cwd
         self.env = env
         self.tty = tty
+        self.raw = raw  # whether it may open raw sockets, in a room
 
     def write(self, fd: int) -> None:
         """Write it to a file, from its beginning."""
         with os.fdopen(os.dup(fd), "wb") as file:
-            marshal.dump((self.argv, self.cwd, self.env, self.tty), file)
+            marshal.dump((self.argv, self.cwd, self.env, self.tty, self.raw), file)
         os.lseek(fd, 0, os.SEEK_SET)
 
     @classmethod
     def read(cls, fd: int) -> Order:
         """The one that was written to a file; closes it."""
         with os.fdopen(fd, "rb") as file:
-            argv, cwd, env, tty = marshal.load(file)  # noqa: S302 - from our own kind only
-        return cls(argv, cwd, env, tty=tty)
+            argv, cwd, env, tty, raw = marshal.load(file)  # noqa: S302 - from our own kind only
+        return cls(argv, cwd, env, tty=tty, raw=raw)
 
 
 # -- messages --------------------------------------------------------------------------
 
 
-def send(channel: _socket.socket, *message: Any) -> None:
+def send(
+    channel: _socket.socket, *message: Any, ancillary: Iterable[tuple[int, int, bytes]] = ()
+) -> None:
     """Send one message; nothing happens when nobody is there to read it."""
     try:
-        channel.send(marshal.dumps(message), _socket.MSG_NOSIGNAL)
+        channel.sendmsg([marshal.dumps(message)], ancillary, _socket.MSG_NOSIGNAL)
     except (BrokenPipeError, ConnectionResetError):
         return  # the next receive tells
 
@@ -101,7 +111,8 @@ def receive(channel: _socket.socket) -> tuple[tuple[Any, ...], list[int]]:
         return (), []
     fds = [
         int.from_bytes(content[at : at + 4], sys.byteorder)
-        for _level, _kind, content in ancillary
+        for _level, kind, content in ancillary
+        if kind == _socket.SCM_RIGHTS
         for at in range(0, len(content) - 3, 4)
     ]
     return unpack(data), fds
@@ -137,7 +148,8 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _kill(pid: int, number: int) -> None:
+def kill(pid: int, number: int) -> None:
+    """Send a signal to whoever is still there."""
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
@@ -158,7 +170,7 @@ def _freeze(pids: Callable[[], Iterable[int]], until: float) -> list[int]:
         for pid in tree:
             if pid not in frozen:
                 frozen[pid] = None
-                _kill(pid, signal.SIGSTOP)
+                kill(pid, signal.SIGSTOP)
             tree += children_of(pid)
     return list(frozen)
 
@@ -191,13 +203,24 @@ class Children:
 
     def reap(self) -> Iterator[tuple[int, int]]:
         """The pid and wait status of each child that has ended."""
-        if any(_readable(self.wake, within_ms=0)):
+        if any(readable(self.wake, within_ms=0)):
             os.read(self.wake, MESSAGE_SIZE)
         try:
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 yield ended
         except ChildProcessError:
             return  # there are none
+
+    def reap_all(self) -> Iterator[tuple[int, int]]:
+        """As `reap`, until no child is left or time is up; they have been killed before."""
+        until = time.monotonic() + _END_S
+        while time.monotonic() < until:
+            yield from self.reap()
+            try:
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            readable(self.wake, within_ms=_ROUND_MS)
 
     def destroy(self, spared: Iterable[int] = ()) -> Iterator[tuple[int, int]]:
         """Kill all children but the spared, and all their descendants; yields as `reap`."""
@@ -208,12 +231,12 @@ class Children:
 
         while doomed() and time.monotonic() < until:
             for pid in _freeze(doomed, until):
-                _kill(pid, signal.SIGKILL)
-            _readable(self.wake, within_ms=_ROUND_MS)
+                kill(pid, signal.SIGKILL)
+            readable(self.wake, within_ms=_ROUND_MS)
             yield from self.reap()
 
 
-def _readable(*fds: int, within_ms: int | None = None) -> list[bool]:
+def readable(*fds: int, within_ms: int | None = None) -> list[bool]:
     """Whether something can be read, for each of the descriptors; None waits without end."""
     poll = select.poll()
     for fd in fds:
@@ -230,14 +253,16 @@ def serve(channel: _socket.socket) -> None:
     children = Children()
     wardens: set[int] = set()
     while True:
-        channel_speaks, child_ended = _readable(channel.fileno(), children.wake)
+        channel_speaks, child_ended = readable(channel.fileno(), children.wake)
         if child_ended:
             _sweep(children, wardens)
         if channel_speaks:
             message, fds = receive(channel)
             if not message:
                 return
-            wardens.add(_fork_warden(channel, children, fds[0]))
+            fork = _fork_room if message == ("room",) else _fork_warden
+            if pid := fork(channel, children, fds[0]):
+                wardens.add(pid)
 
 
 def settle() -> None:
@@ -269,7 +294,26 @@ def _fork_warden(channel: _socket.socket, children: Children, fd: int) -> int:
         with _last_words():
             channel.close()  # or the harness would not notice that the fork server is gone
             children.close()
-            Warden(_socket.socket(fileno=fd)).watch()
+            Warden(_socket.socket(fileno=fd), Children()).watch()
+    os.close(fd)
+    return pid
+
+
+def _fork_room(channel: _socket.socket, children: Children, fd: int) -> int:
+    """As `_fork_warden`, for process 1 of a room; 0 if there can be none."""
+    from harness.network import room  # noqa: PLC0415 - not on every rung
+
+    user = (os.getuid(), os.getgid())
+    try:
+        pid = room.fork()
+    except OSError as error:
+        room.no_room(_socket.socket(fileno=fd), error)
+        return 0
+    if not pid:
+        with _last_words():
+            channel.close()
+            children.close()
+            room.Room(_socket.socket(fileno=fd), user).live()
     os.close(fd)
     return pid
 
@@ -311,9 +355,9 @@ class Warden:
     and ("ended", command lines of what had outlived the program).
     """
 
-    def __init__(self, channel: _socket.socket) -> None:
-        self._channel = channel
-        self._children = Children()
+    def __init__(self, channel: _socket.socket, children: Children) -> None:
+        self.channel = channel
+        self._children = children
         self._program = 0
         self._running = False
         self._told_to_go = False
@@ -321,51 +365,63 @@ class Warden:
     def watch(self) -> None:
         """Serve one program until the harness has had enough of it, or is no more."""
         while True:
-            channel_speaks, child_ended = _readable(self._channel.fileno(), self._children.wake)
+            channel_speaks, child_ended = readable(self.channel.fileno(), self._children.wake)
             if child_ended:
-                self._note(self._children.reap())
-            if channel_speaks:
-                message, fds = receive(self._channel)
-                if not self._obey(message, fds):
-                    return
+                self.note(self._children.reap())
+            if channel_speaks and not self.obey():
+                return
 
-    def _obey(self, message: tuple[Any, ...], fds: list[int]) -> bool:
+    def obey(self) -> bool:
+        """Do what the next message says; False after the last one."""
+        message, fds = receive(self.channel)
         match message:
             case ("start",):
                 self._start(fds)
             case ("signal", number):
                 self._signal(number)
             case _:
-                send(self._channel, "ended", self._end())
+                send(self.channel, "ended", self._end())
                 return False
         return True
 
     def _start(self, fds: list[int]) -> None:
         try:
-            self._program = spawn(Order.read(fds[0]), fds[1:])
+            self._program = self._spawn(Order.read(fds[0]), fds[1:])
         except OSError as error:
-            send(self._channel, "failed", error.errno, error.filename)
+            send(self.channel, "failed", error.errno, error.filename)
         else:
             self._running = True
-            send(self._channel, "started", self._program, os.getpid())
+            self._tell_started()
         for fd in fds[1:]:
             os.close(fd)
+
+    def _spawn(self, order: Order, streams: list[int]) -> int:
+        return spawn(order, streams)
+
+    def _tell_started(self) -> None:
+        send(self.channel, "started", self._program, os.getpid())
 
     def _signal(self, number: int) -> None:
         if self._running:
             self._told_to_go = True
             os.killpg(self._program, number)
 
-    def _note(self, ended: Iterable[tuple[int, int]]) -> None:
+    def note(self, ended: Iterable[tuple[int, int]]) -> None:
+        """Take in which children have ended, and how; tell of the program."""
         for pid, status in ended:
             if pid == self._program:
                 self._running = False
-                send(self._channel, "exited", status)
+                send(self.channel, "exited", status)
 
     def _end(self) -> list[str]:
         frozen = _freeze(lambda: children_of(os.getpid()), time.monotonic() + _END_S)
+        outlived = self._commands_of(frozen)
+        self.note(self._children.destroy())
+        return outlived
+
+    def _commands_of(self, frozen: Iterable[int]) -> list[str]:
+        """The command lines of those that have outlived the program."""
         outlived = [command for pid in frozen if self._outlived(pid) and (command := _command(pid))]
-        self._note(self._children.destroy())
         if len(outlived) > _LEFTOVERS:
             outlived[_LEFTOVERS:] = [f"... and {len(outlived) - _LEFTOVERS} more"]
         return outlived
@@ -382,8 +438,10 @@ class Warden:
 # -- the program -------------------------------------------------------------------------------
 
 
-def spawn(order: Order, streams: list[int]) -> int:
+def spawn(order: Order, streams: list[int], prepare: Callable[[], None] = lambda: None) -> int:
     """Start a program; its pid, once it is really running.
+
+    `prepare` is called in the child, as the last thing that it does with our rights.
 
     Raises:
         OSError: as execve(2) and chdir(2); `filename` (bytes) is what could not be used.
@@ -392,7 +450,7 @@ def spawn(order: Order, streams: list[int]) -> int:
     pid = os.fork()
     if not pid:
         with _last_words():
-            _become(order, streams, told)
+            _become(order, streams, prepare, told)
     os.close(told)
     with os.fdopen(report, "rb") as file:
         trouble = file.read()
@@ -403,7 +461,7 @@ def spawn(order: Order, streams: list[int]) -> int:
     return pid
 
 
-def _become(order: Order, streams: list[int], told: int) -> None:
+def _become(order: Order, streams: list[int], prepare: Callable[[], None], told: int) -> None:
     try:
         os.setsid()
         for target, fd in enumerate(streams):
@@ -412,6 +470,7 @@ def _become(order: Order, streams: list[int], told: int) -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         with open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123 - no pathlib here
             file.write(b"1000")  # rather the program than the harness
+        prepare()
         os.chdir(order.cwd)
         _execute(order)
     except OSError as error:
@@ -451,6 +510,7 @@ def _interpreter(path: bytes) -> bytes:
     return first[2:].strip(b" \t").partition(b" ")[0] if first.startswith(b"#!") else b""
 
 
-if __name__ == "__main__":
+def main(fd: int) -> None:
+    """Be the helper of the harness at the other end of this socket."""
     settle()
-    serve(_socket.socket(fileno=int(sys.argv[1])))
+    serve(_socket.socket(fileno=fd))

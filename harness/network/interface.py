@@ -10,10 +10,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
+from harness.errors import HarnessError
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Self
 
 Transport = Literal["tcp", "udp"]
 
@@ -78,6 +81,30 @@ class Network(ABC):
     rung: ClassVar[str]
     offers: ClassVar[frozenset[str]]
 
+    @classmethod
+    async def open(cls) -> Self:
+        """A new network, for one play.
+
+        Raises:
+            MachineError: it cannot be set up here.
+        """
+        return cls()
+
+    def known_as(self, host: str, place: Place) -> Place:  # noqa: ARG002 - for other rungs
+        """Where the program is told that an actor stands, and so what records and reports say.
+
+        `host` is what the scenario calls it: true on rungs that offer "names".
+        """
+        return place
+
+    def add_names(self, names: Mapping[str, str]) -> None:  # noqa: ARG002 - for other rungs
+        """Have the program find these addresses (by host name) whoever looks names up for it.
+
+        Raises:
+            HarnessError: this rung does not offer "names".
+        """
+        raise HarnessError(f"there are no names on the rung {self.rung}")
+
     @abstractmethod
     def listen(self, host: str, port: int, transport: Transport) -> socket.socket:
         """A non-blocking socket for an actor that stands at `host:port`; the caller closes it.
@@ -107,10 +134,16 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def reserve(self, *transports: Transport) -> Place:
-        """An IPv4 place at which the program under test is to listen, one port for all transports.
+    def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:
+        """A place at which the program under test is to listen, one port for all transports.
 
         No other play gets the same one.
+
+        Args:
+            transports: At least one.
+            host: Where the program listens whatever it is told; heeded on rungs that offer
+                "private-addresses".  Empty for its host's own IPv4 address.
+            port: The port that it listens on whatever it is told, likewise; 0 for any.
 
         Raises:
             MachineError: as `listen`.
@@ -145,6 +178,7 @@ class Network(ABC):
         stdout_fd: int,
         stderr_fd: int,
         tty: bool,
+        raw: bool = False,
     ) -> Process:
         """Start a program where it lives, in a session of its own.
 
@@ -159,6 +193,7 @@ class Network(ABC):
             stdout_fd: Its standard output.
             stderr_fd: Its standard error.
             tty: Whether standard input is a terminal that becomes its controlling terminal.
+            raw: Whether it may open raw sockets, on rungs that offer "raw-icmp".
 
         Raises:
             OSError: the program cannot be started: `errno`, and `filename` is the command,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.errors import MachineError
 from harness.network import helper, sockets
 from harness.network.interface import Network, Place, Process, Transport
-from harness.network.process import WardedProcess, start_process
+from harness.network.process import WardedProcess, order_of, start_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ class Loopback(Network):
             self._kept.append(_fill(listener, place))
         raise MachineError("this kernel answers connects to a socket whose backlog is full")
 
-    def reserve(self, *transports: Transport) -> Place:
+    def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:  # noqa: ARG002 - hints
         """See `Network`."""
         for _ in range(_TRIES):
             first = _bind("127.0.0.1", transports[0])
@@ -137,11 +137,12 @@ class Loopback(Network):
         stdout_fd: int,
         stderr_fd: int,
         tty: bool,
+        raw: bool = False,  # noqa: ARG002 - this rung grants nothing
     ) -> WardedProcess:
         """See `Network`."""
         self.release()
         streams = (stdin_fd, stdout_fd, stderr_fd)
-        process = await start_process(argv, cwd, env, streams, tty=tty)
+        process = await start_process(order_of(argv, cwd, env, tty=tty), streams)
         self._processes.append(process)
         return process
 

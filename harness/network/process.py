@@ -8,9 +8,11 @@ import marshal
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, MachineError
@@ -18,19 +20,29 @@ from harness.network import helper
 from harness.network.interface import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred
 _END_S = 12.0  # longer than the warden takes to give up by itself
 _NEEDED = ("LD_LIBRARY_PATH",)  # an interpreter may not start without it
+# Modules of this package without what its packages import, which would cost 40 ms.
+_BOOT = """
+import sys
+for name, folder in zip(("harness", "harness.network"), sys.argv[2:]):
+    sys.modules[name] = package = type(sys)(name)
+    package.__path__ = [folder]
+from harness.network import helper
+helper.main(int(sys.argv[1]))
+"""
+_PACKAGES = (str(Path(__file__).parents[1]), str(Path(__file__).parent))
 
 
 class WardedProcess:
     """A program in the care of a warden; see `harness.network.Process`."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, warden: int = 0) -> None:
         self.pid = 0
-        self.warden = 0
+        self.warden = warden
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[OSError | None] = self._loop.create_future()
@@ -61,6 +73,11 @@ class WardedProcess:
             os.kill(self.warden, signal.SIGKILL)  # it is alive, or its socket would have closed
             await asyncio.shield(self._over)
         return self._leftovers
+
+    @property
+    def over(self) -> bool:
+        """Whether its warden has ended, and with it all that descended from the program."""
+        return self._over.done()
 
     async def begin(self, order: helper.Order, streams: Sequence[int]) -> None:
         """Have the program started.
@@ -97,18 +114,18 @@ class WardedProcess:
 
     def _read(self) -> None:
         try:
-            data = self._channel.recv(helper.MESSAGE_SIZE)
+            message, pid = receive_from(self._channel)
         except (BlockingIOError, ConnectionResetError):
             return  # what was said before the reset can still be read
-        if data:
-            self._hear(helper.unpack(data))
+        if message:
+            self._hear(message, pid)
         else:
             self.drop()
 
-    def _hear(self, message: tuple[Any, ...]) -> None:
+    def _hear(self, message: tuple[Any, ...], sender: int) -> None:
         match message:
             case ("started", pid, warden):
-                self.pid, self.warden = pid, warden
+                self.pid, self.warden = pid or sender, warden or self.warden
                 self._started.set_result(None)
             case ("failed", code, name):
                 name = os.fsdecode(name) if name is not None else None
@@ -127,41 +144,69 @@ class WardedProcess:
         self._over.set_result(None)
 
 
+def receive_from(channel: socket.socket) -> tuple[tuple[Any, ...], int]:
+    """The next message, and the process that it names as its sender if the socket tells that.
+
+    The kernel translates the process id, which is another one inside a pid namespace.
+    """
+    space = socket.CMSG_SPACE(_CREDENTIALS.size)
+    data, ancillary, *_ = channel.recvmsg(helper.MESSAGE_SIZE, space)
+    senders = [
+        _CREDENTIALS.unpack(content)[0]
+        for _level, kind, content in ancillary
+        if kind == socket.SCM_CREDENTIALS
+    ]
+    return helper.unpack(data), senders[0] if senders else 0
+
+
 def _exit_of(status: int) -> Exit:
     code = os.waitstatus_to_exitcode(status)
     return Exit(status=code) if code >= 0 else Exit(signal=-code)
 
 
 async def start_process(
-    argv: Sequence[str],
-    cwd: Path,
-    env: Mapping[str, str],
+    order: helper.Order,
     streams: Sequence[int],
-    *,
-    tty: bool,
+    hand_over: Callable[[socket.socket], None] | None = None,
+    warden: int = 0,
 ) -> WardedProcess:
-    """Start a program under a warden of its own; see `Network.start`."""
-    order = helper.Order(
-        argv=[os.fsencode(word) for word in argv],
-        cwd=os.fsencode(cwd),
-        env={os.fsencode(name): os.fsencode(value) for name, value in env.items()},
-        tty=tty,
-    )
+    """Start a program under a warden; see `Network.start`.
+
+    Args:
+        order: What to start.
+        streams: Its standard input, output and error.
+        hand_over: Gives a socket to the warden; by default to a new one.
+        warden: The process id of that warden, if it is known.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     with theirs:
         try:
-            _fork_server().hand_over(theirs)
+            (hand_over or fork_server().hand_over)(theirs)
         except BaseException:
             ours.close()
             raise
     ours.setblocking(False)
-    process = WardedProcess(ours)
+    process = WardedProcess(ours, warden)
     try:
         await process.begin(order, streams)
     except BaseException:
         process.drop()
         raise
     return process
+
+
+def order_of(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], *, tty: bool, raw: bool = False
+) -> helper.Order:
+    """What to start, as the helper takes it."""
+    return helper.Order(
+        argv=[os.fsencode(word) for word in argv],
+        cwd=os.fsencode(cwd),
+        env={os.fsencode(name): os.fsencode(value) for name, value in env.items()},
+        tty=tty,
+        raw=raw,
+    )
 
 
 # -- the fork server -----------------------------------------------------------------------
@@ -172,7 +217,7 @@ class ForkServer:
 
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-I", "-S", helper.__file__, str(theirs.fileno())]
+        command = [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), *_PACKAGES]
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own file
@@ -199,14 +244,14 @@ class ForkServer:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    def hand_over(self, channel: socket.socket) -> None:
-        """Have a warden forked that serves this socket.
+    def hand_over(self, channel: socket.socket, what: str = "fork") -> None:
+        """Have a warden forked that serves this socket; or, for "room", a room set up.
 
         Raises:
             HarnessError: the fork server has died.
         """
         try:
-            socket.send_fds(self._channel, [marshal.dumps(("fork",))], [channel.fileno()])
+            socket.send_fds(self._channel, [marshal.dumps((what,))], [channel.fileno()])
         except (BrokenPipeError, ConnectionResetError) as error:
             raise HarnessError("the helper that starts programs has died") from error
 
@@ -225,7 +270,7 @@ _lock = threading.Lock()
 _server: ForkServer | None = None
 
 
-def _fork_server() -> ForkServer:
+def fork_server() -> ForkServer:
     """The one of this process; a new one if the last has died."""
     global _server  # noqa: PLW0603 - one for each process, whoever asks first
     with _lock:

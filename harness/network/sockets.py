@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from harness.network.interface import Transport
 
-_NETLINK_SOCK_DIAG = 4
+NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
@@ -53,7 +53,7 @@ def open_table() -> Table:
     """The table of our own network namespace."""
     try:
         table = DiagnosticsTable(
-            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
         )
     except OSError:
         return ProcTable()
@@ -89,6 +89,8 @@ class DiagnosticsTable:
 
     def __init__(self, netlink: socket.socket) -> None:
         self._netlink = netlink
+
+        netlink.setblocking(True)  # the answer lies there as soon as a question is asked
 
     def close(self) -> None:
         """See `Table`."""

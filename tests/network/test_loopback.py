@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.errors import MachineError
+from harness.errors import HarnessError, MachineError
 from harness.network import Loopback, Place, open_network, rung_of
 from harness.network.loopback import _is_full
 
@@ -64,9 +64,14 @@ def test_the_loopback_rung_is_open_to_all(choice: str) -> None:
     assert Loopback.offers == {"filtered-port"}
 
 
-def test_the_private_rung_is_refused_with_what_to_do() -> None:
-    with pytest.raises(MachineError, match="use --network loopback"):
-        asyncio.run(open_network("private"))
+def test_there_are_no_names_here() -> None:
+    async def play() -> None:
+        async with opened() as network:
+            with pytest.raises(HarnessError, match="no names on the rung loopback"):
+                network.add_names({"smtp.qq.com": "1.2.3.4"})
+            assert network.known_as("smtp.qq.com", Place("127.0.0.1", 7)).host == "127.0.0.1"
+
+    asyncio.run(play())
 
 
 def test_an_unknown_rung_is_a_mistake_of_the_caller() -> None:

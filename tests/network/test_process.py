@@ -33,7 +33,7 @@ FOREVER = "import signal\nwhile True: signal.pause()"
 
 
 def server_pid() -> int:
-    return process_module._fork_server().pid
+    return process_module.fork_server().pid
 
 
 def open_fds(pid: int | None = None) -> int:
@@ -589,7 +589,7 @@ def test_fifty_plays_leave_no_descriptor_thread_or_zombie() -> None:
 
 
 def test_the_helper_ends_with_the_harness() -> None:
-    code = "from harness.network import process; print(process._fork_server().pid)"
+    code = "from harness.network import process; print(process.fork_server().pid)"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=ROOT,

@@ -1,0 +1,398 @@
+"""The rung where everything is true: a private Internet for each play.
+
+The program lives on a host of its own, behind a router, and every address behind that router
+is one at which an actor can stand: names, addresses and privileged ports that are hard-coded
+in it are simply there, in forty plays at once.  Linux only; no root is needed, but user
+namespaces are.  The peers stay in the harness's event loop: only their sockets belong to the
+play's Internet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError, MachineError
+from harness.model.needs import FILTERED_PORT, NAMES, PRIVATE_ADDRESSES
+from harness.network import helper, room
+from harness.network.interface import Network, Place, Process, Transport
+from harness.network.process import (
+    WardedProcess,
+    fork_server,
+    order_of,
+    receive_from,
+    start_process,
+)
+from harness.network.sockets import NETLINK_SOCK_DIAG, DiagnosticsTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import Self
+
+#: From where the actors that dial come: blocks for documentation (RFC 5737, RFC 3849).
+VISITOR, VISITOR6 = "203.0.113.80", "2001:db8::80"
+#: Where a server listens that leaves the port to us.
+DEFAULT_PORT = 8000
+
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_BACKLOG = 128
+_PATIENCE_S = 10.0
+_SO_ATTACH_FILTER = 26
+_NAMES_FROM = int(ipaddress.IPv4Address("198.18.1.0"))
+_NAMES = 0xFE00  # addresses for names, from there on
+_OWN_NAMES = {"localhost": "127.0.0.1", room.HOST_NAME: room.ADDRESS}
+_HOSTS = f"""\
+127.0.0.1 localhost
+::1 localhost ip6-localhost ip6-loopback
+{room.ADDRESS} {room.HOST_NAME}
+"""
+
+
+class Private(Network):
+    """The network of one play, on a private Internet; made by `open`."""
+
+    rung = "private"
+    offers = frozenset({NAMES, PRIVATE_ADDRESSES, FILTERED_PORT})
+
+    def __init__(self, channel: socket.socket, keeper: int) -> None:
+        self._channel = channel
+        self._keeper = keeper
+        self._keeper_fd = os.pidfd_open(keeper)
+        self._names: dict[str, str] = {}
+        self._own_addresses = {room.ADDRESS, room.ADDRESS6}
+        self._own_inodes: set[int] = set()
+        self._kept: list[socket.socket] = []
+        self._process: WardedProcess | None = None
+        self._started = False
+        self._table: DiagnosticsTable | None = None
+
+    @classmethod
+    async def open(cls) -> Self:
+        """See `Network`."""
+        channel = _new_room()
+        channel.setblocking(False)
+        loop, fd = asyncio.get_running_loop(), channel.fileno()
+        readable = asyncio.Event()
+        loop.add_reader(fd, readable.set)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await readable.wait()
+            return cls(channel, _keeper_of(channel))
+        except TimeoutError:
+            channel.close()
+            raise MachineError("the private network was not set up in time") from None
+        except BaseException:
+            channel.close()
+            raise
+        finally:
+            loop.remove_reader(fd)
+
+    @classmethod
+    def check(cls) -> None:
+        """Set one up and throw it away.
+
+        Raises:
+            MachineError: it cannot be had here; says which step failed, and what to do.
+        """
+        channel = _new_room()
+        try:
+            channel.settimeout(_PATIENCE_S)
+            _keeper_of(channel)
+        except TimeoutError:
+            raise MachineError("the private network was not set up in time") from None
+        finally:
+            channel.close()
+
+    # -- places --------------------------------------------------------------------------
+
+    def known_as(self, host: str, place: Place) -> Place:
+        """See `Network`."""
+        return Place(host, place.port)
+
+    def add_names(self, names: Mapping[str, str]) -> None:
+        """See `Network`; a name that an actor already has keeps its address."""
+        for name, address in names.items():
+            self._names.setdefault(name.lower(), str(ipaddress.ip_address(address)))
+        if self._started:
+            self._tell_names()
+
+    def listen(self, host: str, port: int, transport: Transport) -> socket.socket:
+        """See `Network`."""
+        place = Place(self._address(host), port)
+        sock = self._bind(place, transport)
+        if transport == "tcp":
+            sock.listen(_BACKLOG)
+        return sock
+
+    def closed(self, host: str, port: int, transport: Transport) -> Place:  # noqa: ARG002 - nobody is anywhere
+        """See `Network`: where nobody listens, the kernel of the Internet's side refuses."""
+        return Place(self._address(host), port)
+
+    def filtered(self, host: str, port: int) -> Place:
+        """See `Network`: a socket whose filter lets nothing pass is silent (`tcp_filter`)."""
+        sock = self._bind(Place(self._address(host), port), "tcp")
+        self._kept.append(sock)
+        deaf(sock)
+        sock.listen(_BACKLOG)
+        return Place(*sock.getsockname()[:2])
+
+    def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:  # noqa: ARG002 - all are free
+        """See `Network`."""
+        address = self._address(host) if host else room.ADDRESS
+        if not _on_loopback(address) and address not in self._own_addresses:
+            self._ask("address", address)
+            self._own_addresses.add(address)
+        return Place(address, port or DEFAULT_PORT)
+
+    def release(self) -> None:
+        """See `Network`: nobody holds a place of the program's here."""
+
+    async def dial(self, place: Place, transport: Transport, *, deadline: float) -> socket.socket:
+        """See `Network`."""
+        address = str(ipaddress.ip_address(place.host))
+        near = _on_loopback(address)
+        sock = self._socket(room.HOST if near else room.INTERNET, address, transport)
+        try:
+            if not near:
+                sock.bind((VISITOR6 if ":" in address else VISITOR, 0))
+            async with asyncio.timeout_at(deadline):
+                await asyncio.get_running_loop().sock_connect(sock, (address, place.port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _address(self, host: str) -> str:
+        """The address of a host: itself, or the one that its name has in this play."""
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            name = host.lower()
+        if name in _OWN_NAMES:
+            return _OWN_NAMES[name]
+        if name not in self._names:
+            self.add_names({name: self._free_address(name)})
+        return self._names[name]
+
+    def _free_address(self, name: str) -> str:
+        """The same one in every play, unless another name there has it."""
+        number = zlib.crc32(name.encode())
+        while True:
+            address = str(ipaddress.IPv4Address(_NAMES_FROM + number % _NAMES))
+            if address not in self._names.values():
+                return address
+            number += 1
+
+    def _bind(self, place: Place, transport: Transport) -> socket.socket:
+        near = _on_loopback(place.host) or place.host in self._own_addresses
+        sock = self._socket(room.HOST if near else room.INTERNET, place.host, transport)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, transport == "tcp")
+            sock.bind(place)
+        except OSError as error:
+            sock.close()
+            raise MachineError(f"nobody can stand at {place}: {error.strerror}") from error
+        return sock
+
+    def _socket(self, side: str, host: str, transport: Transport) -> socket.socket:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = self._socket_of(side, family, _KINDS[transport])
+        if side == room.HOST:
+            self._own_inodes.add(os.fstat(sock.fileno()).st_ino)
+        return sock
+
+    def _socket_of(self, side: str, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        (fd,) = self._ask("socket", side, int(family), int(kind), protocol)
+        return socket.socket(family, kind, protocol, fileno=fd)
+
+    def _ask(self, *message: Any) -> list[int]:
+        """Have process 1 do something; the descriptors that it answers with.
+
+        Raises:
+            MachineError: the kernel refuses.
+            HarnessError: process 1 has died or is stuck.
+        """
+        self._channel.settimeout(_PATIENCE_S)
+        try:
+            helper.send(self._channel, *message)
+            answer, fds = helper.receive(self._channel)
+        except TimeoutError:
+            raise HarnessError("process 1 of a private network is stuck") from None
+        match answer:
+            case ("done",):
+                return fds
+            case ("failed", what, code):
+                raise MachineError(f"the private network refuses {what}: {os.strerror(code)}")
+        raise HarnessError("process 1 of a private network was killed")
+
+    # -- programs ------------------------------------------------------------------------
+
+    async def start(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin_fd: int,
+        stdout_fd: int,
+        stderr_fd: int,
+        tty: bool,
+        raw: bool = False,
+    ) -> WardedProcess:
+        """See `Network`; there is one program at a time, and all that runs here belongs to it."""
+        if self._process and not self._process.over:
+            raise HarnessError("there is a program already in this private network")
+        self._started = True
+        self._tell_names()
+        order = order_of(argv, cwd, env, tty=tty, raw=raw)
+        streams = (stdin_fd, stdout_fd, stderr_fd)
+        self._process = await start_process(order, streams, self._hand_over, self._keeper)
+        return self._process
+
+    def _hand_over(self, channel: socket.socket) -> None:
+        helper.send(
+            self._channel,
+            "program",
+            ancillary=[(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", channel.fileno()))],
+        )
+
+    def _tell_names(self) -> None:
+        lines = [f"{address} {name}\n" for name, address in self._names.items()]
+        self._ask("hosts", _HOSTS + "".join(lines))
+
+    def listening(self, process: Process, transport: Transport) -> set[Place]:
+        """See `Network`; whatever socket on the host is not ours is the program's."""
+        if process is not self._process:
+            return set()
+        bound = self._sockets.bound(transport)
+        return {place for inode, place in bound if inode not in self._own_inodes}
+
+    def listens(self, process: Process, place: Place, transport: Transport) -> bool:
+        """See `Network`."""
+        if process is not self._process:
+            return False
+        holder = self._sockets.holder(place, transport)
+        return holder is not None and holder not in self._own_inodes
+
+    @property
+    def _sockets(self) -> DiagnosticsTable:
+        if self._table is None:
+            self._table = DiagnosticsTable(
+                self._socket_of(room.HOST, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+            )
+        return self._table
+
+    # -- its end -------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """See `Network`."""
+        for sock in self._kept:
+            sock.close()
+        self._kept.clear()
+        if self._table:
+            self._table.close()
+            self._table = None
+        process, self._process = self._process, None
+        try:
+            if process:
+                await process.end()
+        finally:
+            if process:
+                process.drop()
+            await self._close_room()
+
+    async def _close_room(self) -> None:
+        """Hang up, and wait until process 1 is gone, and all the others with it."""
+        self._channel.close()
+        if self._keeper_fd < 0:
+            return
+        fd, self._keeper_fd = self._keeper_fd, -1
+        loop = asyncio.get_running_loop()
+        gone = asyncio.Event()
+        loop.add_reader(fd, gone.set)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await gone.wait()
+        except TimeoutError:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            raise HarnessError("process 1 of a private network did not end") from None
+        finally:
+            loop.remove_reader(fd)
+            os.close(fd)
+
+
+def deaf(sock: socket.socket) -> None:
+    """Whatever comes for a socket is dropped, and nobody is told (socket(7), SO_ATTACH_FILTER)."""
+    import ctypes  # noqa: PLC0415 - 8 ms that most plays need not pay
+
+    program = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # BPF_RET, 0 bytes
+    pointer = struct.pack("HP", 1, ctypes.addressof(program))  # struct sock_fprog
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+
+
+def _on_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+# -- the room --------------------------------------------------------------------------------
+
+
+def _new_room() -> socket.socket:
+    """The socket through which process 1 of a new room speaks; it is being set up."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    with theirs:
+        try:
+            fork_server().hand_over(theirs, "room")
+        except BaseException:
+            ours.close()
+            raise
+    return ours
+
+
+def _keeper_of(channel: socket.socket) -> int:
+    """The process id of process 1, as soon as its room is ready.
+
+    Raises:
+        MachineError: it cannot be; says which step failed, and what to do.
+        HarnessError: it died.
+    """
+    message, keeper = receive_from(channel)
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+    match message:
+        case ("ready",):
+            return keeper
+        case ("failed", step, code):
+            raise MachineError(
+                f"the private network cannot be had: {step}: {os.strerror(code)}; "
+                f"{_remedy(step, code)}, or use --network loopback"
+            )
+    raise HarnessError("process 1 of a private network died while it was set up")
+
+
+def _remedy(step: str, code: int) -> str:
+    if code == errno.ENOSPC:
+        return "raise sysctl user.max_user_namespaces and user.max_net_namespaces"
+    if code == errno.EOPNOTSUPP and "veth" in step:
+        return "load the kernel's module (modprobe veth)"
+    if code in (errno.EPERM, errno.EACCES):
+        return _PERMITTED
+    if code in (errno.EINVAL, errno.ENOSYS):
+        return "it takes Linux 5.11 or newer with user and network namespaces"
+    return "see that the kernel has user and network namespaces, veth and tmpfs"
+
+
+_PERMITTED = (
+    "let unprivileged users make user namespaces (sysctl "
+    "kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, "
+    "kernel.unprivileged_userns_clone=1 on Debian; in a container, "
+    "--security-opt seccomp=unconfined --security-opt systempaths=unconfined)"
+)
