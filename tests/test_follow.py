@@ -458,3 +458,12 @@ def test_the_user_sees_what_goes_to_standard_error_too() -> None:
     follower = Follower(parsed, ECHO)
     follower.receive(Event(0.1, What.ERRORS, "program", data=b"Name? "))
     assert [line.index for line in follower.due] == [1]
+
+
+def test_what_comes_after_a_limit_was_reached_is_too_late() -> None:
+    """A server that hangs but exits 0 when it is told to has not ended by itself."""
+    parsed, _ = parse_exchange("program! expect exit 0\n")
+    follower = Follower(parsed, SMTP)
+    follower.receive(Event(4.0, What.GAVE_UP, "program", note="nothing happened for 4 s"))
+    follower.receive(Event(4.1, What.EXITED, "program", facts={"status": 0}))
+    assert finished(follower) == [M]

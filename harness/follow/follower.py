@@ -81,6 +81,8 @@ class Follower:
             self._exit = event
         elif event.actor in self._cast and event.what in (What.OPENED, What.LEFT, *_ENDS):
             self._opened_or_ended(event)
+        elif event.what is What.GAVE_UP:
+            self.finish(event.at)  # what our own ending of the program brings comes too late
         self._walk(event.at)
 
     def finish(self, at: float) -> None:

@@ -29,7 +29,7 @@ _LAST_LINES = 6
 def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None:
     """The program could not be played with at all: it did not start, or never listened."""
     for event in record.of(What.BROKEN):
-        if event.actor == PROGRAM:
+        if event.actor == PROGRAM and event.entry is None:
             return _finding(scenario, f"The program could not be started: {event.note}.", event)
     if plan.role.listens is None or record.of(What.LISTENING):
         return None

@@ -19,12 +19,15 @@ def shown_text(text: str, *, limit: int = SHOWN, count: bool = True) -> str:
 
     `count` tells how much was cut.
     """
-    visible = escape(text, heard=False).replace("\\r", "␍").replace("\\n", "␊")
+    edge = 2 * limit  # each character takes a cell at least; of a megabyte the edges are enough
+    unseen = max(len(text) - 2 * edge, 0)
+    edges = text[:edge] + text[-edge:] if unseen else text
+    visible = escape(edges, heard=False).replace("\\r", "␍").replace("\\n", "␊")
     if _cells(visible) <= limit:
         return visible
     head = _fitting(visible, limit * 2 // 3)
     tail = _fitting(visible[:0:-1], limit // 3)[::-1]
-    cut = len(visible) - len(head) - len(tail)
+    cut = unseen + len(visible) - len(head) - len(tail)
     return f"{head} … {tail}" + (f" ({cut} more characters)" if count else "")
 
 
