@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "server.example.test"
 
 
+def split_address(text: str) -> tuple[str, str]:
+    """Host and port of `host:port`, `[v6]:port` or a bare port (at the default host)."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or DEFAULT_HOST, port
+
+
 class Level(StrEnum):
     """How much a missed demand weighs: only a missed `must` fails the scenario."""
 

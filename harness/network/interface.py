@@ -142,7 +142,7 @@ class Network(ABC):
         Args:
             transports: At least one.
             host: Where the program listens whatever it is told; heeded on rungs that offer
-                "private-addresses".  Empty for its host's own IPv4 address.
+                "private-addresses".  Empty or a wildcard for its host's own address.
             port: The port that it listens on whatever it is told, likewise; 0 for any.
 
         Raises:

@@ -49,6 +49,7 @@ _SO_ATTACH_FILTER = 26
 _NAMES_FROM = int(ipaddress.IPv4Address("198.18.1.0"))
 _NAMES = 0xFE00  # addresses for names, from there on
 _OWN_NAMES = {"localhost": "127.0.0.1", room.HOST_NAME: room.ADDRESS}
+_WILDCARDS = {"": room.ADDRESS, "0.0.0.0": room.ADDRESS, "::": room.ADDRESS6}
 _HOSTS = f"""\
 127.0.0.1 localhost
 ::1 localhost ip6-localhost ip6-loopback
@@ -146,7 +147,7 @@ class Private(Network):
 
     def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:  # noqa: ARG002 - all are free
         """See `Network`."""
-        address = self._address(host) if host else room.ADDRESS
+        address = _WILDCARDS.get(host) or self._address(host)
         if not _on_loopback(address) and address not in self._own_addresses:
             self._ask("address", address)
             self._own_addresses.add(address)

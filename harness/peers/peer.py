@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.model.record import What
-from harness.model.scenario import DEFAULT_HOST
+from harness.model.scenario import split_address
 from harness.model.template import Anything, Binding, Literal, Template, encode
 from harness.network import Place
 
@@ -98,8 +98,8 @@ class Peer:
     @property
     def _address(self) -> tuple[str, int]:
         """Host and port of `at`: `host:port`, `[v6]:port` or a bare port."""
-        host, _, port = (self.actor.at or "0").rpartition(":")
-        return host.strip("[]") or DEFAULT_HOST, int(port)
+        host, port = split_address(self.actor.at or "0")
+        return host, int(port)
 
     def _stands(self, host: str, port: int) -> None:
         place = self._setting.network.known_as(self._address[0], Place(host, port))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.model.needs import FILTERED_PORT, NEEDS, PRIVATE_ADDRESSES
 from harness.model.plan import Plan
-from harness.model.scenario import ActorKind
+from harness.model.scenario import ActorKind, split_address
 from harness.model.template import substitute
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def make_plans(
     program = implementation.programs.get(role.name)
     skipped = _why_skipped(scenario, role, implementation, offers, rung)
     whole = Plan(
-        scenario=scenario,
+        scenario=_at_home(scenario, program),
         role=role,
         program=program,
         folder=implementation.folder,
@@ -43,6 +43,28 @@ def make_plans(
     )
     plans = [_of_case(whole, case) for case in scenario.cases] or [whole]
     return [replace(plan, values=_values(plan.scenario, role)) for plan in plans]
+
+
+def _at_home(scenario: Scenario, program: Program | None) -> Scenario:
+    """The scenario with its actors where the program looks for them, whatever it is told.
+
+    Of several actors that play one endpoint, the first one stands at the hard-coded address;
+    those that stood on the same host as that one move along, and keep their ports.
+    """
+    cast = dict(scenario.cast)
+    for endpoint, address in (program.addresses if program else {}).items():
+        players = [actor for actor in cast.values() if actor.plays == endpoint and actor.at]
+        for actor in players:
+            at = address if actor is players[0] else _moved(actor.at, players[0].at, address)
+            cast[actor.name] = replace(actor, at=at)
+    return replace(scenario, cast=cast)
+
+
+def _moved(at: str | None, beside: str | None, address: str) -> str | None:
+    (host, port), (host_beside, _) = split_address(at or ""), split_address(beside or "")
+    if host != host_beside:
+        return at
+    return f"{address.rpartition(':')[0]}:{port}"
 
 
 def _of_case(plan: Plan, case: Case) -> Plan:

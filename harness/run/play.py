@@ -12,7 +12,7 @@ from harness.follow import Follower
 from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
 from harness.model.record import PROGRAM, Record, What
-from harness.model.scenario import ActorKind, Tls
+from harness.model.scenario import ActorKind, Tls, split_address
 from harness.model.template import substitute
 from harness.network import open_network
 from harness.peers import Authority, Peer, Setting, make_peer
@@ -22,6 +22,7 @@ from harness.run.pulse import Pulse
 
 if TYPE_CHECKING:
     from harness.model.plan import Plan
+    from harness.model.program import Endpoint
     from harness.network import Network, Place, Transport
 
 #: Seconds that a program gets to listen after its start, if the whole play has as many.
@@ -98,9 +99,17 @@ class _Play:
             self._peers[actor.name] = peer = make_peer(actor, setting)
             await peer.open()
         if endpoint := self._plan.role.listens:
-            self._place = self._network.reserve(*_transports(self._plan))
+            self._place = self._reserve(endpoint)
             host, port = self._place
             self._recorder.note(What.STANDS, endpoint.name, host=host, port=port)
+
+    def _reserve(self, endpoint: Endpoint) -> Place:
+        """Where the program is to listen: where it does anyway, if that is hard-coded in it."""
+        program, transports = self._plan.program, _transports(self._plan)
+        if program and (address := program.addresses.get(endpoint.name)):
+            host, port = split_address(address)
+            return self._network.reserve(*transports, host=host, port=int(port))
+        return self._network.reserve(*transports)
 
     def _type(self, data: bytes) -> None:
         if self._program:

@@ -439,6 +439,8 @@ visitor.sendall(host.encode())
         (("", 8888), "0.0.0.0", private.VISITOR),
         (("", 8888), "::", f"::ffff:{private.VISITOR}"),
         (("", 0), room.ADDRESS, private.VISITOR),
+        (("0.0.0.0", 80), "0.0.0.0", private.VISITOR),
+        (("::", 80), "::", private.VISITOR6),
         (("lab", 80), room.ADDRESS, private.VISITOR),
         (("10.1.2.3", 80), "10.1.2.3", private.VISITOR),
         (("2001:db8:9::1", 80), "2001:db8:9::1", private.VISITOR6),

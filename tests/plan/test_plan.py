@@ -170,3 +170,54 @@ def test_load_and_plan_agree_on_a_case_s_place(tmp_path: Path) -> None:
     )
     with pytest.raises(AuthorError, match="in case 0: `0` is no port"):
         load_scenario(path, load_roles())
+
+
+# -- addresses that are hard-coded in the program ------------------------------------------
+
+
+def cast_with(addresses: dict[str, str], *cast: Actor) -> dict[str, str | None]:
+    """Where the actors of a plan stand."""
+    program = replace(PROGRAM, addresses=addresses)
+    group = replace(GROUP_7, programs={"smtp-client": program})
+    scenario = replace(SCENARIO, cases=(), cast={actor.name: actor for actor in cast})
+    plan = plan_of(scenario, group, "private-addresses")
+    assert plan.skipped is None
+    return {actor.name: actor.at for actor in plan.scenario.cast.values()}
+
+
+MAIL = Actor("mail", ActorKind.SMTP, at="smtp.example.test:2525", plays="server")
+
+
+def test_an_actor_stands_where_the_program_looks_for_it() -> None:
+    """Whatever the scenario says; who plays another endpoint, or none, stays."""
+    other = replace(MAIL, name="other", plays="report")
+    nobody = replace(MAIL, name="nobody", plays=None)
+    visitor = Actor("visitor", ActorKind.TCP, to="server", plays="server")
+    assert cast_with({"server": "smtp.qq.com:25"}, MAIL, other, nobody, visitor) == {
+        "mail": "smtp.qq.com:25",
+        "other": MAIL.at,
+        "nobody": MAIL.at,
+        "visitor": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("beside", "moved"),
+    [
+        ("smtp.example.test:2526", "[2001:db8::1]:2526"),
+        ("elsewhere.test:2526", "elsewhere.test:2526"),
+        ("2526", "2526"),
+    ],
+)
+def test_the_others_of_its_host_move_along_with_an_actor(beside: str, moved: str) -> None:
+    """With their own ports: a scanned host keeps its open and closed ones."""
+    second = replace(MAIL, name="second", at=beside)
+    assert cast_with({"server": "[2001:db8::1]:25"}, MAIL, second) == {
+        "mail": "[2001:db8::1]:25",
+        "second": moved,
+    }
+
+
+def test_without_hard_coded_addresses_nobody_moves() -> None:
+    """The scenario's place is the program's to be told."""
+    assert cast_with({}, MAIL) == {"mail": MAIL.at}
