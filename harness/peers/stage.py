@@ -42,10 +42,18 @@ def _class_for(actor: Actor) -> type[Peer]:
     }[actor.kind]
 
 
+#: Control-D: at the beginning of a line it ends the input (termios VEOF).
+_END_OF_INPUT = b"\x04"
+
+
 class TerminalPeer(Peer):
     """The person at the program's terminal: types lines; what is printed is recorded anyway."""
 
     async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:
+        if entry.act and entry.act.name == "close":
+            self._setting.type_keys(_END_OF_INPUT)
+            self._acted(index)
+            return
         if entry.arrow is not Arrow.SAYS:
             await super().perform(entry, index, bound)
         data = spoken(entry.text, bound) + self.actor.eol.spoken

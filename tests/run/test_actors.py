@@ -301,3 +301,13 @@ def test_an_act_that_nobody_plays_is_an_error_of_ours(theatre: Theatre) -> None:
     assert result.headline == (
         f"{plan.scenario.file}:{entry.line}: `sing` is not played by an actor of kind tcp"
     )
+
+
+def test_closing_the_terminal_ends_the_input(theatre: Theatre) -> None:
+    program = """
+        import sys
+        print(len(sys.stdin.readlines()), "lines")
+    """
+    exchange = "user> one\nuser> two\nuser! close\nuser< 2 lines"
+
+    assert as_server(theatre, exchange, program).headlines == []
