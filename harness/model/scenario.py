@@ -103,7 +103,7 @@ class Actor:
     mailboxes: tuple[str, ...] = ()
     users: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None  # octets of a message, announced as SIZE (RFC 1870)
-    replies: Mapping[str, str] = field(default_factory=dict)  # reply to RCPT, by address
+    replies: Mapping[str, str] = field(default_factory=dict)  # to RCPT and MAIL, by address
     pages: Mapping[str, Page] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     line: int = field(default=0, compare=False)

@@ -32,8 +32,9 @@ _IDENT = "Wirelab"
 class SmtpPeer(StreamPeer):
     """Takes mail for its mailboxes; every other recipient is refused with 550.
 
-    Replies to RCPT by address come from the actor's `replies`.  `users` may authenticate
-    (RFC 4954); `limit` is announced as SIZE (RFC 1870).
+    Replies by address come from the actor's `replies`: to a RCPT that names it, and to a
+    MAIL if it refuses.  `users` may authenticate (RFC 4954); `limit` is announced as SIZE
+    (RFC 1870).
     """
 
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
@@ -141,6 +142,17 @@ class _Mailboxes:
         # without users aiosmtpd offers AUTH with no mechanism, which RFC 4954 3 does not know
         return [line for line in responses if line.rstrip() != "250-AUTH"]
 
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        del server, session
+        reply = self._replies.get(address.lower())
+        if reply is not None and _refuses(reply):
+            return reply
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"  # the only reply that accepts a sender (RFC 5321 4.3.2)
+
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -148,7 +160,7 @@ class _Mailboxes:
         reply = self._replies.get(address.lower())
         if reply is None and address.lower() not in self._known:
             reply = _NO_SUCH_USER.format(address=address)
-        if reply is not None and _REPLY.match(reply) and not reply.startswith("2"):
+        if reply is not None and _refuses(reply):
             return reply
         envelope.rcpt_tos.append(address)
         return reply or "250 2.1.5 OK"
@@ -167,3 +179,7 @@ class _Mailboxes:
                 sender=envelope.mail_from or "",
             )
         return "250 2.0.0 OK: taken"
+
+
+def _refuses(reply: str) -> bool:
+    return bool(_REPLY.match(reply)) and not reply.startswith("2")

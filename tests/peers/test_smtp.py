@@ -70,6 +70,25 @@ def test_others_are_refused_and_replies_go_by_address() -> None:
     talk(server(replies=replies), program)
 
 
+def test_replies_answer_senders_too() -> None:
+    """RFC 5321 4.1.1.2: MAIL may be refused; then there is no mail to name recipients for."""
+
+    async def program(stage: OnStage, client: Client) -> None:
+        await client.command("EHLO me")
+        assert await client.command("MAIL FROM:<Spam@qq.com>") == "550 5.7.1 Not from you"
+        assert (await client.command(f"RCPT TO:<{ANN}>")).startswith("503")
+        assert await client.command("MAIL FROM:<far@qq.com>") == "250 OK"
+        await client.command(f"RCPT TO:<{ANN}>")
+        await client.command("DATA")
+        client.send(MAIL)
+        await client.reply()
+        (event,) = stage.recorder.record.of(What.MAIL)
+        assert event.facts["sender"] == "far@qq.com"
+
+    replies = {"spam@qq.com": "550 5.7.1 Not from you", "far@qq.com": "251 2.1.5 will forward"}
+    talk(server(replies=replies), program)
+
+
 def test_without_users_no_auth_is_offered() -> None:
     async def program(_stage: OnStage, client: Client) -> None:
         assert "AUTH" not in await client.command("EHLO me")
