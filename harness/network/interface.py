@@ -130,7 +130,7 @@ class Network(ABC):
         """A place where a TCP connect gets no answer at all for the whole play.
 
         Raises:
-            MachineError: this kernel answers all the same, or as `listen`.
+            MachineError: this kernel has no socket filters, or as `listen`.
         """
 
     @abstractmethod

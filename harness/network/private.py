@@ -30,7 +30,7 @@ from harness.network.process import (
     receive_from,
     start_process,
 )
-from harness.network.sockets import NETLINK_SOCK_DIAG, DiagnosticsTable
+from harness.network.sockets import NETLINK_SOCK_DIAG, DiagnosticsTable, deafen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,6 @@ DEFAULT_PORT = 8000
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _BACKLOG = 128
 _PATIENCE_S = 10.0
-_SO_ATTACH_FILTER = 26
 _NAMES_FROM = int(ipaddress.IPv4Address("198.18.1.0"))
 _NAMES = 0xFE00  # addresses for names, from there on
 _OWN_NAMES = {"localhost": "127.0.0.1", room.HOST_NAME: room.ADDRESS}
@@ -138,10 +137,10 @@ class Private(Network):
         return Place(self._address(host), port)
 
     def filtered(self, host: str, port: int) -> Place:
-        """See `Network`: a socket whose filter lets nothing pass is silent (`tcp_filter`)."""
+        """See `Network`."""
         sock = self._bind(Place(self._address(host), port), "tcp")
         self._kept.append(sock)
-        deaf(sock)
+        deafen(sock)
         sock.listen(_BACKLOG)
         return Place(*sock.getsockname()[:2])
 
@@ -328,15 +327,6 @@ class Private(Network):
         finally:
             loop.remove_reader(fd)
             os.close(fd)
-
-
-def deaf(sock: socket.socket) -> None:
-    """Whatever comes for a socket is dropped, and nobody is told (socket(7), SO_ATTACH_FILTER)."""
-    import ctypes  # noqa: PLC0415 - 8 ms that most plays need not pay
-
-    program = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # BPF_RET, 0 bytes
-    pointer = struct.pack("HP", 1, ctypes.addressof(program))  # struct sock_fprog
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
 
 
 def _on_loopback(address: str) -> bool:

@@ -10,9 +10,11 @@ import os
 import socket
 import struct
 import sys
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from harness.errors import MachineError
 from harness.network import helper
 from harness.network.interface import Place
 
@@ -31,6 +33,10 @@ _WAITING = {"tcp": 10, "udp": 7}  # TCP_LISTEN; TCP_CLOSE, which for UDP means n
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _REQUEST = struct.Struct("=BBBBI")  # struct inet_diag_req_v2 up to its id
 _ID = struct.Struct("!HH16s16sIII")  # struct inet_diag_sockid
+_FILTER = struct.Struct("=HBBI")  # struct sock_filter
+_PROGRAM = struct.Struct("@HP")  # struct sock_fprog
+_BPF_RET = 0x06
+_SO_ATTACH_FILTER = 26
 _ANY_COOKIE = (1 << 32) - 1
 _FAMILY_AT, _ID_AT, _INODE_AT, _ATTRIBUTES_AT = 0, 4, 68, 72  # within struct inet_diag_msg
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
@@ -79,6 +85,21 @@ def inodes_of(pids: Iterable[int]) -> set[int]:
         except OSError:
             continue  # it ended or closed something meanwhile, or it is another user's
     return inodes
+
+
+def deafen(sock: socket.socket) -> None:
+    """Have the kernel drop whatever comes for a socket, and tell nobody (`tcp_filter` in Linux).
+
+    Raises:
+        MachineError: this kernel filters no sockets.
+    """
+    nothing = array("B", _FILTER.pack(_BPF_RET, 0, 0, 0))  # socket(7), SO_ATTACH_FILTER
+    try:
+        sock.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM.pack(1, nothing.buffer_info()[0])
+        )
+    except OSError as error:
+        raise MachineError(f"this kernel has no socket filters: {error.strerror}") from error
 
 
 # -- sock_diag -----------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness.errors import HarnessError, MachineError
 from harness.network import Loopback, Place, open_network, rung_of
-from harness.network.loopback import _is_full
 
 from tests.network.programs import PYTHON, opened, started
 
@@ -171,25 +170,12 @@ def test_a_filtered_port_never_answers(host: str) -> None:
     asyncio.run(main())
 
 
-def test_a_filtered_port_is_full_by_the_kernels_own_account() -> None:
-    async def main() -> None:
-        async with opened() as network:
-            network.filtered("10.0.0.1", 81)
-            assert isinstance(network, Loopback)
-            listener, *fillers = network._kept
-            assert _is_full(listener)
-            assert len(fillers) == 2
-
-    asyncio.run(main())
-
-
-def test_a_kernel_that_answers_at_a_full_backlog_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.network.loopback._is_full", lambda _: False)
-    monkeypatch.setattr("harness.network.loopback._TRIES", 2)
+def test_a_kernel_without_socket_filters_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.network.sockets._SO_ATTACH_FILTER", 9999)
 
     async def main() -> None:
         async with opened() as network:
-            with pytest.raises(MachineError, match="backlog is full"):
+            with pytest.raises(MachineError, match="no socket filters: Protocol not available"):
                 network.filtered("10.0.0.1", 81)
 
     asyncio.run(main())

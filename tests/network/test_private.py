@@ -314,6 +314,44 @@ def test_datagrams_come_and_go_with_true_addresses() -> None:
     run(play)
 
 
+def total(data: bytes) -> int:
+    """The checksum of RFC 1071: 0 over data that includes its own."""
+    data += bytes(len(data) % 2)
+    words = sum(int.from_bytes(data[at : at + 2]) for at in range(0, len(data), 2))
+    while words >> 16:
+        words = (words & 0xFFFF) + (words >> 16)
+    return words ^ 0xFFFF
+
+
+def test_frames_are_as_on_a_wire() -> None:
+    """At most an MTU long, and with true checksums: neither is left to a network card."""
+    code = "import socket; socket.create_connection(('a.test', 80)).sendall(bytes(30_000))"
+
+    async def play(network: Private) -> None:
+        tap = network._socket_of(room.HOST, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        with tap, network.listen("a.test", 80, "tcp") as listener:
+            process = await started(network, [*PYTHON, code])
+            met, _ = await accept(listener)
+            with met:
+                while await read(met):
+                    pass
+            await process.wait()
+            frames = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    frame, (link, kind, *_) = tap.recvfrom(70_000)
+                    if (link, kind) == ("eth0", 0x800):  # IPv4
+                        frames.append(frame)
+        assert max(map(len, frames)) == 14 + room.MTU
+        for packet in (frame[14:] for frame in frames):
+            segment = packet[20 : int.from_bytes(packet[2:4])]
+            pseudo = packet[12:20] + bytes([0, packet[9]]) + len(segment).to_bytes(2)
+            assert total(packet[:20]) == 0
+            assert total(pseudo + segment) == 0
+
+    run(play)
+
+
 def test_two_actors_cannot_stand_at_one_place() -> None:
     async def play(network: Private) -> None:
         with (
