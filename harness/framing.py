@@ -126,7 +126,8 @@ class LineFraming:
         buffer = self._buffers[said]
         buffer.add(data)
         while (line := buffer.take(self._end)) is not None:
-            yield Message(said, line, (self._text(line.removesuffix(self._end)),))
+            text = self._text(line.removesuffix(self._end))
+            yield Message(said, line, _spellings(text) if self._end == b"\r\n" else (text,))
 
     def _text(self, line: bytes) -> str:
         return decode(line.removesuffix(b"\r") if self._either else line)
@@ -136,6 +137,20 @@ class LineFraming:
 
     def rest(self) -> bytes:
         return bytes(self._buffers[False])
+
+
+#: Commands of SMTP and POP3, the same in any case (RFC 5321 2.4, RFC 1939 3).
+_COMMANDS = frozenset(
+    "APOP AUTH CAPA DATA DELE EHLO EXPN HELO HELP LIST MAIL NOOP PASS QUIT RCPT RETR RSET "  # noqa: SIM905 - a list to read
+    "STARTTLS STAT STLS TOP UIDL USER VRFY".split()
+)
+
+
+def _spellings(line: str) -> tuple[str, ...]:
+    """A line, and its usual spelling if it is a command written in another case."""
+    if line.partition(" ")[0].upper() not in _COMMANDS:
+        return (line,)
+    return tuple(dict.fromkeys((line, canonical_command(line))))
 
 
 _VERB = re.compile(r"(?P<verb>[A-Za-z]+)(?P<rest>.*)", re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from harness.judge.evidence import last_messages, last_words
 from harness.judge.mail import unmet_mailbox
 from harness.judge.numbers import told_numbers
 from harness.judge.wording import (
@@ -12,6 +13,7 @@ from harness.judge.wording import (
     one_of,
     quoted,
     quoted_text,
+    shown_line,
     shown_pattern,
     shown_text,
     shown_words,
@@ -80,6 +82,8 @@ def _unmet_exit(demand: ExitDemand, scenario: Scenario, record: Record) -> Itera
         expected="nonzero" if demand.status is None else str(demand.status),
         observed=str(status),
         at_s=exits[0].at,
+        ladder=last_words(record),
+        cause=status != 0 and not record.of(What.HEARD, What.OPENED),
     )
 
 
@@ -98,6 +102,7 @@ def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Ite
         headline=f"{demand.actor} heard {observed}, where {expected} {were} expected.",
         expected=expected,
         observed=observed,
+        ladder=last_messages(record, demand.actor),
     )
 
 
@@ -220,7 +225,7 @@ def _near_miss(check: Check, lines: list[str]) -> tuple[Rung, ...]:
 
 def _shown_lines(lines: list[str]) -> tuple[Rung, ...]:
     said = [line for line in lines if line.strip()] or ["(nothing)"]
-    return tuple(Rung(Mark.HAPPENED, None, shown_text(line)) for line in said[-_SHOWN_LINES:])
+    return tuple(Rung(Mark.HAPPENED, None, shown_line(line)) for line in said[-_SHOWN_LINES:])
 
 
 def _text_finding(

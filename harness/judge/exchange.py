@@ -36,6 +36,7 @@ def _finding(scenario: Scenario, follower: Follower, line: Line) -> Finding:
         why=line.entry.reason,
         at_s=line.instead.at if line.instead else None,
         ladder=tuple(_ladder(follower, line)),
+        instead=line.instead is not None and line.instead.message is not None,
     )
 
 
@@ -60,19 +61,13 @@ def _observed(instead: Utterance | None) -> str:
 
 
 def _headline(follower: Follower, line: Line, actor: Actor | None) -> str:
-    name, act = line.entry.actor, line.entry.act.name if line.entry.act else ""
+    name = line.entry.actor
     if line.surplus:
         return f"The program sent {_came(line)} to {name}, but nothing more was expected."
-    if act == "expect silence":
-        return _noise_headline(line)
-    if act == "expect exit":
-        return f"The program did not end as it should: {_observed(line.instead)}."
-    if act.startswith("expect"):
-        return _end_headline(line, act)
-    if line.instead and line.instead.message is None and line.entry.arrow not in _HEARING:
-        return f"{name} could not do its part: {line.instead.act}."
-    if line.entry.arrow not in _HEARING and not (actor and actor.autonomous):
-        return f"{name} never came to {quoted(_expected(line))}: the program did not go on."
+    if line.entry.act and line.entry.act.name.startswith("expect"):
+        return _expectation_headline(line, line.entry.act.name)
+    if line.entry.arrow not in _HEARING:
+        return _part_headline(follower, line, actor)
     if line.group is GroupKind.NEVER:
         return f"The program sent {_came(line)} to {name}, which it must not."
     if actor and actor.kind is ActorKind.TERMINAL:
@@ -80,6 +75,26 @@ def _headline(follower: Follower, line: Line, actor: Actor | None) -> str:
     if actor and actor.to:
         return _answer_headline(line)
     return _heard_headline(follower, line, actor)
+
+
+def _expectation_headline(line: Line, act: str) -> str:
+    if act == "expect silence":
+        return _noise_headline(line)
+    if act == "expect exit":
+        return f"The program did not end as it should: {_observed(line.instead)}."
+    return _end_headline(line, act)
+
+
+def _part_headline(follower: Follower, line: Line, actor: Actor | None) -> str:
+    """Where the actor itself was to say or do something."""
+    name = line.entry.actor
+    if line.instead and line.instead.message is None and line.instead.act not in _ACTS:
+        return f"{name} could not do its part: {line.instead.act}."
+    if _never_connected(follower, actor):
+        return f"The program never connected to {name}."
+    if actor and actor.autonomous:
+        return f"{name} never had reason to say {quoted(_expected(line))}."
+    return f"{name} never came to {quoted(_expected(line))}: the program did not go on."
 
 
 _HEARING = (Arrow.HEARS, Arrow.MAY_HEAR)
@@ -122,23 +137,42 @@ def _answer_headline(line: Line) -> str:
         return f"The program never answered {name} with {expected}."
     if instead.message is None:
         return _ended(line)
-    text = instead.message.texts[0]
+    data, text = instead.message.data, instead.message.texts[0]
+    if b"\n" in data and b"\r\n" not in data:
+        return f"The program ended the lines of its answer to {name} by LF alone; {_CRLF}."
     if text.startswith("("):  # what is wrong with it
         return f"The program answered {name} with {text[1:].removesuffix(')')}."
     return f"The program answered {name} with {_came(line)} where {expected} was expected."
+
+
+#: RFC 5321 2.3.8, RFC 9112 2.2: a line end is both octets.
+_CRLF = r"lines of this protocol end in CRLF (\r\n)"
+_END_OF_MAIL = "a line with nothing but a dot ends it (RFC 5321 4.1.1.4)"
+
+
+def _never_connected(follower: Follower, actor: Actor | None) -> bool:
+    """Whether the program never came to an actor that waited for it."""
+    if actor is None or actor.at is None or actor.transport != "tcp":
+        return False
+    return not any(utterance.actor == actor.name for utterance in follower.transcript)
 
 
 def _heard_headline(follower: Follower, line: Line, actor: Actor | None) -> str:
     """Where the program was to speak by itself."""
     name, expected, instead = line.entry.actor, quoted(_expected(line)), line.instead
     if instead is None:
-        connects = actor is not None and actor.transport == "tcp"
-        if connects and not any(heard.actor == name for heard in follower.transcript):
+        if _never_connected(follower, actor):
             return f"The program never connected to {name}."
         return f"The program never sent {expected} to {name}."
     if instead.message is None:
         return _ended(line)
-    if not instead.message.whole:
+    message = instead.message
+    if not message.whole and not message.listed:
+        return f"The mail that the program sent to {name} has no end: {_END_OF_MAIL}."
+    if not message.whole and b"\n" in message.data.replace(b"\r\n", b""):
+        sent = quoted_text(message.texts[0].rstrip("\n"))
+        return f"The program ended the line {sent} by LF alone; {_CRLF}."
+    if not message.whole:
         return f"What the program sent to {name} last has no end; {expected} was expected."
     return f"The program sent {_came(line)} to {name} where {expected} was expected."
 

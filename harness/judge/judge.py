@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.follow import Follower
@@ -79,7 +80,24 @@ def _findings(plan: Plan, record: Record) -> list[Finding]:
     demanded = [
         finding for demand in scenario.demands for finding in unmet(demand, scenario, record)
     ]
-    return _once([*first, *missed_lines(scenario, follower), *demanded, *last])
+    missed = missed_lines(scenario, follower)
+    if first and _came_first(scenario, missed, first[0]):
+        # an actor that is sent something wrong hangs up, which some programs do not survive
+        first = [replace(finding, cause=False) for finding in first]
+        return _once([*missed, *first, *demanded, *last])
+    return _once([*first, *missed, *demanded, *last])
+
+
+def _came_first(scenario: Scenario, missed: list[Finding], crash: Finding) -> bool:
+    """Whether the program sent something wrong to a strict actor before it crashed."""
+    return any(
+        finding.at_s is not None
+        and crash.at_s is not None
+        and finding.at_s < crash.at_s
+        and finding.instead
+        and not scenario.cast[finding.actor].lenient
+        for finding in missed
+    )
 
 
 def _once(findings: list[Finding]) -> list[Finding]:

@@ -7,6 +7,7 @@ from email.message import EmailMessage, Message
 from email.policy import default as policy
 from typing import TYPE_CHECKING
 
+from harness.judge.evidence import last_messages
 from harness.judge.wording import counted, shown_pattern, shown_text
 from harness.match import any_line
 from harness.model.record import Event, Record, What
@@ -25,7 +26,7 @@ def unmet_mailbox(demand: MailboxDemand, scenario: Scenario, record: Record) -> 
     """What is wrong with one mailbox: too few or too many mails, or a field of one of them."""
     events = [e for e in record.of(What.MAIL) if e.facts["mailbox"] == demand.address]
     if len(events) != len(demand.mails):
-        return [_number_finding(demand, scenario, events)]
+        return [_number_finding(demand, scenario, record, events)]
     pairs = _paired(demand.mails, [_Mail(event) for event in events])
     return [f for wanted, mail in pairs for f in _mail_findings(demand, wanted, scenario, mail)]
 
@@ -55,11 +56,17 @@ def _paired(demands: Sequence[MailDemand], mails: list[_Mail]) -> list[tuple[Mai
     return [(wanted, mails[mail_of[index]]) for index, wanted in enumerate(demands)]
 
 
-def _number_finding(demand: MailboxDemand, scenario: Scenario, events: list[Event]) -> Finding:
+def _number_finding(
+    demand: MailboxDemand, scenario: Scenario, record: Record, events: list[Event]
+) -> Finding:
     expected, observed = counted(len(demand.mails), "mails"), counted(len(events), "mails")
     number = observed if events else "no mail"
     wanted = expected if demand.mails else "none"
-    subjects = (shown_text(_Mail(event).subject) for event in events)
+    servers = [a.name for a in scenario.cast.values() if demand.address in a.mailboxes]
+    subjects = tuple(
+        Rung(Mark.HAPPENED, None, f"Subject: {shown_text(_Mail(event).subject)}")
+        for event in events
+    )
     return Finding(
         level=demand.level,
         actor=demand.address,
@@ -68,7 +75,7 @@ def _number_finding(demand: MailboxDemand, scenario: Scenario, events: list[Even
         headline=f"The mailbox {demand.address} holds {number}, where {wanted} should be.",
         expected=expected,
         observed=observed,
-        ladder=tuple(Rung(Mark.HAPPENED, None, f"Subject: {subject}") for subject in subjects),
+        ladder=subjects or last_messages(record, *servers),
     )
 
 

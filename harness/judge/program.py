@@ -6,11 +6,11 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from harness.judge.wording import shown_text
+from harness.judge.evidence import last_words, printed
+from harness.judge.wording import shown_line, shown_text
 from harness.model.record import PROGRAM, Event, Record, What
 from harness.model.scenario import Level, Scenario
-from harness.model.template import decode
-from harness.model.verdict import Finding, Mark, Rung
+from harness.model.verdict import Finding, Rung
 
 if TYPE_CHECKING:
     from harness.model.plan import Plan
@@ -22,8 +22,13 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _LIBRARY = re.compile(r"/lib(?:64)?/python|^<")
 _JAVA = re.compile(r'Exception in thread "[^"]*" (?P<error>.+)(?P<calls>(?:\n\s+at .+)+)')
 _CALL = re.compile(r"\n\s+at (.+)")
+#: A file that is not Python at all never runs, so there is no traceback.
+_SYNTAX = re.compile(
+    r'^  File "(?P<file>[^"\n]+)", line (?P<line>\d+)\n(?:[ \t]+.*\n){1,3}'
+    r"(?P<error>(?:Syntax|Indentation|Tab)Error: .+)",
+    re.MULTILINE,
+)
 _JAVA_LIBRARY = ("java", "jdk.", "sun.")
-_LAST_LINES = 6
 
 
 def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None:
@@ -39,7 +44,7 @@ def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None
         headline = f"The program ended before it listened ({_exit_text(event)})."
         if crash := _crash(record):
             headline = f"The program crashed before it listened: {crash}."
-        return _finding(scenario, headline, event, _last_words(record))
+        return _finding(scenario, headline, event, last_words(record))
     return None
 
 
@@ -48,7 +53,7 @@ def _never_listened(scenario: Scenario, record: Record, event: Event) -> Finding
     place = event.note.removeprefix("never listened on ")
     headline = f"The program was told to listen on {place}, but never did."
     hint = f"it listens on {elsewhere} instead" if elsewhere else ""
-    return _finding(scenario, headline, event, _last_words(record), why=hint)
+    return _finding(scenario, headline, event, last_words(record), why=hint)
 
 
 def faults_of_program(
@@ -58,7 +63,7 @@ def faults_of_program(
     first: list[Finding] = []
     ended = next(iter(record.of(What.EXITED)), None)
     crash, died = _crash(record), _died(plan, record)
-    words = _last_words(record)
+    words = last_words(record)
     if crash and ended and not _ours(record) and ended.facts.get("status") != 0:
         headline = f"The program crashed: {crash}."
         first.append(_finding(scenario, headline, ended, words, cause=True))
@@ -76,16 +81,19 @@ def faults_of_program(
 def _crash(record: Record) -> str:
     """What a traceback says: the error, and the last line of the program's own that it names."""
     for what in (What.ERRORS, What.SCREEN):
-        text = decode(record.text(what)).replace("\r\n", "\n")
+        text = printed(record, what)
         if found := [*_PYTHON.finditer(text)]:
             frames = _FRAME.findall(found[-1]["frames"])
             own = [frame for frame in frames if not _LIBRARY.search(frame[0])] or frames
             place = f" ({own[-1][0].rpartition('/')[2]}, line {own[-1][1]})" if own else ""
-            return shown_text(found[-1]["error"].strip(), count=False) + place
+            return shown_line(found[-1]["error"].strip()) + place
+        if wrong := _SYNTAX.search(text):
+            place = f"{wrong['file'].rpartition('/')[2]}, line {wrong['line']}"
+            return f"{shown_line(wrong['error'])} ({place})"
         if java := _JAVA.search(text):
             calls = [call.strip() for call in _CALL.findall(java["calls"])]
             own_calls = [call for call in calls if not call.startswith(_JAVA_LIBRARY)] or calls
-            return shown_text(f"{java['error'].strip()} at {own_calls[0]}")
+            return shown_line(f"{java['error'].strip()} at {own_calls[0]}")
     return ""
 
 
@@ -121,9 +129,10 @@ def _endings(scenario: Scenario, record: Record) -> list[Finding]:
     findings = []
     for event in record.of(What.STOPPED):
         if event.note == "it did not end by itself":
-            headline = f"The program never ended; it was stopped after {event.at:.1f} s."
-            findings.append(_finding(scenario, headline, event, _last_words(record)))
-        elif _killed(record):
+            after = f"it was stopped after {event.at:.1f} s{_limit_reached(record)}"
+            headline = f"The program never ended; {after}."
+            findings.append(_finding(scenario, headline, event, last_words(record)))
+        elif event.note == "the play is over" and _killed(record):
             headline = "The program did not end when it was told to (SIGTERM); it was killed."
             findings.append(_finding(scenario, headline, event, level=Level.SHOULD))
     for event in record.of(What.LEFTOVER):
@@ -136,22 +145,12 @@ def _endings(scenario: Scenario, record: Record) -> list[Finding]:
     return findings
 
 
+def _limit_reached(record: Record) -> str:
+    return next((f" ({event.note})" for event in record.of(What.GAVE_UP)), "")
+
+
 def _killed(record: Record) -> bool:
     return any(event.facts.get("signal") == signal.SIGKILL for event in record.of(What.EXITED))
-
-
-def _last_words(record: Record) -> tuple[Rung, ...]:
-    """The last lines that the program printed, its errors after its screen."""
-    rungs = []
-    for what in (What.SCREEN, What.ERRORS):
-        lines = decode(record.text(what)).replace("\r\n", "\n").rstrip("\n").split("\n")
-        name = what.value
-        rungs += [
-            Rung(Mark.HAPPENED, None, f"{name}: {shown_text(line.expandtabs(4))}")
-            for line in lines[-_LAST_LINES:]
-            if line
-        ]
-    return tuple(rungs)
 
 
 def _finding(

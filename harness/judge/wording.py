@@ -7,10 +7,12 @@ from itertools import accumulate
 from unicodedata import east_asian_width
 
 from harness.model.template import Binding, Part, Template, decode
-from harness.notation import escape, format_template
+from harness.notation import escape, format_template, visible
 
 SHOWN = 62  # cells of one line; what is longer is cut in the middle
 _IN_A_SENTENCE = 40
+_SCREEN = 90  # of a line that the program printed
+_WORTH_IT = 20  # a cut that saves less says more than it saves
 _WORDS = 4  # shown of an expression that lists many
 
 
@@ -22,12 +24,30 @@ def shown_text(text: str, *, limit: int = SHOWN, count: bool = True) -> str:
     edge = 2 * limit  # each character takes a cell at least; of a megabyte the edges are enough
     unseen = max(len(text) - 2 * edge, 0)
     edges = text[:edge] + text[-edge:] if unseen else text
-    visible = escape(edges, heard=False).replace("\\r", "␍").replace("\\n", "␊")
-    if _cells(visible) <= limit:
-        return visible
-    head = _fitting(visible, limit * 2 // 3)
-    tail = _fitting(visible[:0:-1], limit // 3)[::-1]
-    cut = unseen + len(visible) - len(head) - len(tail)
+    return _cut(_pictured(edges), limit, unseen, count=count)
+
+
+def shown_line(text: str) -> str:
+    """A line of a program's output as its author knows it: only what is no text is escaped."""
+    edge = 2 * _SCREEN
+    unseen = max(len(text) - 2 * edge, 0)
+    edges = text[:edge] + text[-edge:] if unseen else text
+    return _cut(visible(edges), _SCREEN, unseen, count=True)
+
+
+def _pictured(text: str) -> str:
+    """Line ends as pictures, everything else as the notation writes it."""
+    parts = re.split(r"([\r\n])", text)
+    return "".join({"\r": "␍", "\n": "␊"}.get(p) or escape(p, heard=False) for p in parts)
+
+
+def _cut(shown: str, limit: int, unseen: int, *, count: bool) -> str:
+    """The beginning and the end; whole if cutting would save next to nothing."""
+    if _cells(shown) <= limit + _WORTH_IT and not unseen:
+        return shown
+    head = _fitting(shown, limit * 2 // 3)
+    tail = _fitting(shown[:0:-1], limit // 3)[::-1]
+    cut = unseen + len(shown) - len(head) - len(tail)
     return f"{head} … {tail}" + (f" ({cut} more characters)" if count else "")
 
 

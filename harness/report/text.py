@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -42,8 +43,8 @@ def failure_text(verdict: Verdict, *, implementation: str = "", again: str = "")
         lines += [f"  {verdict.reason}", ""]
     main = _main(verdict)
     told = main[:1] if main and main[0].cause else main
-    for finding in told:
-        lines += [*_block(finding, dict(verdict.places)), ""]
+    for _, group in groupby(told, key=lambda finding: (finding.actor, finding.ladder)):
+        lines += [*_block(list(group), dict(verdict.places)), ""]
     lines += [_line("then", finding) for finding in main[len(told) :]]
     lines += [_line("also", finding) for finding in _also(verdict)]
     if verdict.run_folder:
@@ -71,14 +72,18 @@ def _also(verdict: Verdict) -> list[Finding]:
     return [finding for finding in verdict.findings if finding.level is not Level.MUST]
 
 
-def _block(finding: Finding, places: Mapping[str, str]) -> Iterator[str]:
-    yield f"  {finding.headline}"
+def _block(findings: Sequence[Finding], places: Mapping[str, str]) -> Iterator[str]:
+    """Findings that rest on the same evidence, and the evidence once."""
+    first, *more = findings
+    yield from (f"  {finding.headline}" for finding in findings)
     yield ""
-    place = f" ({places[finding.actor]})" if finding.actor in places else ""
-    yield _columns(f"  {finding.actor}{place}", f"{finding.file}:{finding.line}", _WIDTH)
-    yield from (_rung(rung) for rung in finding.ladder)
-    if finding.why:
-        yield f"  {'why':{_LABEL}}{finding.why}"
+    place = f" ({places[first.actor]})" if first.actor in places else ""
+    lines = ", ".join(str(finding.line) for finding in more)
+    where = f"{first.file}:{first.line}" + (f", {lines}" if lines else "")
+    yield _columns(f"  {first.actor}{place}", where, _WIDTH)
+    yield from (_rung(rung) for rung in first.ladder)
+    for why in dict.fromkeys(finding.why for finding in findings if finding.why):
+        yield f"  {'why':{_LABEL}}{why}"
 
 
 def _rung(rung: Rung) -> str:
@@ -94,11 +99,15 @@ def _columns(left: str, right: str, width: int) -> str:
     return f"{left}{' ' * max(width - cell_len(left), 2)}{right}"
 
 
-def summary(verdicts: Sequence[Verdict], *, seconds: float, network: str) -> str:
-    """`5 passed, 1 failed in 3.2 s (network: loopback)`."""
+def summary(
+    verdicts: Sequence[Verdict], *, seconds: float, network: str, seed: int | None = None
+) -> str:
+    """`5 passed, 1 failed in 3.2 s (network: loopback)`; the seed where chance had a part in it."""
     counts = Counter(verdict.outcome for verdict in verdicts)
     told = _counts(counts) or "nothing was played"
-    return f"{told} in {seconds:.1f} s (network: {network})"
+    by_chance = seed is not None and any(v.plan.scenario.by_chance for v in verdicts)
+    facts = f"network: {network}" + (f", seed: {seed}" if by_chance else "")
+    return f"{told} in {seconds:.1f} s ({facts})"
 
 
 def _counts(counts: Mapping[Outcome, int]) -> str:

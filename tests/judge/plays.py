@@ -211,6 +211,28 @@ PLAYS = {
         LINES,
         "server! opened\nserver< \\x00\\x01" + "计算机网络" * 60 + "\\x7f\n",
     ),
+    "no-python-at-all": Play(
+        "",
+        PONG,
+        'errors:   File "/tmp/wirelab-x1/copy/group7/ping.py", line 2\\n    print((\\n'
+        "         ^\\nSyntaxError: '(' was never closed\\n\nprogram! exit 1\n",
+        (ExitDemand(0, line=10), HeardDemand("pong", 10, "datagrams", line=11)),
+    ),
+    "wrong-line-then-crash": Play(
+        "server< hello  # the line is sent as it was typed\nserver> HELLO\n",
+        LINES,
+        "server! opened\nserver< bye\nserver! left\n" + TRACEBACK + "program! exit 1\n",
+        (ExitDemand(0, line=11),),
+    ),
+    "bytes-on-the-screen": Play(
+        "",
+        {},
+        "screen: b'220 ready\\\\r\\\\n' C:\\\\new\\n\nprogram! exit 3\n",
+        (ExitDemand(0, line=11),),
+    ),
+    "never-spoken": Play(
+        "mail> 421 *\n".replace(" *", " later"), MAIL, STANDS + "mail> 220 ready\nmail! eof\n"
+    ),
     "exit-status": Play("", {}, "program! exit 3\n", (ExitDemand(0, line=11),)),
     "exit-status-zero": Play("", {}, "program! exit 0\n", (ExitDemand(None, line=11),)),
     "killed-by-a-signal": Play("", {}, "screen: sending ...\\n\nprogram! signal 11\n"),

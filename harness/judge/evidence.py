@@ -1,0 +1,57 @@
+"""What a finding shows beside its sentence: the last words of the program and of an actor."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.judge.wording import shown_line, shown_text
+from harness.model.record import What
+from harness.model.template import decode
+from harness.model.verdict import Mark, Rung
+
+if TYPE_CHECKING:
+    from harness.model.record import Event, Record
+
+_LAST_LINES = 6
+_LAST_MESSAGES = 6
+#: The scratch copy of the program's folder: its author knows it by another name.
+_SCRATCH = re.compile(r"(?:/[^/\s\"']+)*/wirelab-[^/\s\"']+/(?:copy/)?")
+
+
+def last_words(record: Record) -> tuple[Rung, ...]:
+    """The last lines that the program printed, its errors after its screen."""
+    rungs = []
+    for what in (What.SCREEN, What.ERRORS):
+        lines = printed(record, what).rstrip("\n").split("\n")
+        rungs += [
+            Rung(Mark.HAPPENED, None, f"{what.value}: {shown_line(line.expandtabs(4))}")
+            for line in lines[-_LAST_LINES:]
+            if line
+        ]
+    return tuple(rungs)
+
+
+def printed(record: Record, *whats: What) -> str:
+    """What the program printed, with the paths of its scratch copy made short."""
+    return _SCRATCH.sub("", decode(record.text(*whats)).replace("\r\n", "\n"))
+
+
+def last_messages(record: Record, *actors: str) -> tuple[Rung, ...]:
+    """The last lines that actors heard and said."""
+    rungs = [
+        Rung(Mark.HAPPENED, event.at, line)
+        for event in record.of(What.HEARD, What.SAID, What.FAULT)
+        if event.actor in actors
+        for line in _lines(event)
+    ]
+    return tuple(rungs[-_LAST_MESSAGES:])
+
+
+def _lines(event: Event) -> list[str]:
+    """The last lines of a chunk in the notation, or what fault there was, on purpose."""
+    if event.what is What.FAULT:
+        return [f"({event.note}, on purpose)"]
+    arrow = "<" if event.what is What.HEARD else ">"
+    lines = decode(event.data).replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return [f"{event.actor}{arrow} {shown_text(line)}" for line in lines[-_LAST_MESSAGES:]]
