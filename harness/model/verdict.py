@@ -59,6 +59,7 @@ class Finding:
     at_s: float | None = None
     ladder: tuple[Rung, ...] = ()
     cause: bool = False
+    instead: bool = False  # something else came, and was not just missing
 
 
 @dataclass(frozen=True, slots=True)
