@@ -149,7 +149,8 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
     if options["json_file"]:
         data = pipeline.results_of(verdicts, programme, request, seconds)
         pipeline.write_results(data, Path(options["json_file"]))
-    display.say(report.summary(verdicts, seconds=seconds, network=programme.rung))
+    told = report.summary(verdicts, seconds=seconds, network=programme.rung, seed=request.seed)
+    display.say(told)
     if interrupted:
         display.say("interrupted; the results so far are those above")
         return INTERRUPTED

@@ -194,7 +194,7 @@ async def play_all(
     When cancelled, what is under way is ended and cleaned up; verdicts so far were told
     through `on_verdict`.
     """
-    stage = Stage(network=request.network, satisfied=satisfied)
+    stage = Stage(network=request.network, satisfied=satisfied, seed=request.seed)
     workers = asyncio.Semaphore(request.workers)
     failed = asyncio.Event()
 
@@ -260,6 +260,8 @@ def again(plan: Plan, request: Request) -> str:
     words = ["wirelab", "run", plan.scenario.file]
     if plan.case:
         words += ["-k", plan.case] if plan.case.isidentifier() else []
+    if plan.scenario.by_chance:
+        words += ["--seed", str(request.seed)]
     if request.command:
         words += ["--", *request.command]
     elif request.implementation != DEFAULT_IMPLEMENTATION:

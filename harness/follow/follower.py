@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from harness.framing import Framing
     from harness.model.exchange import Entry, Exchange
 
+_PERFORMING = (What.SAID, What.FAULT, What.ACTED, What.BROKEN)
+_COMINGS_AND_GOINGS = (What.OPENED, What.LEFT, What.STALLED)
 _ENDS = {What.EOF: "eof", What.RESET: "reset"}
 
 
@@ -71,15 +73,17 @@ class Follower:
 
     def receive(self, event: Event) -> None:
         """Take one event into account."""
-        if event.entry is not None and event.what in (What.SAID, What.ACTED, What.BROKEN):
+        if event.entry is not None and event.what in _PERFORMING:
             self._performed(event, self.lines[event.entry])
         if event.what in (What.HEARD, What.SAID):
             self._bytes(event, said=event.what is What.SAID)
         elif event.what in SEEN:
             self._screen(event)
+        elif event.what is What.FAULT:
+            self.transcript.append(Utterance(event.at, event.actor, 1, act=event.note))
         elif event.what is What.EXITED:
             self._exit = event
-        elif event.actor in self._cast and event.what in (What.OPENED, What.LEFT, *_ENDS):
+        elif event.actor in self._cast and event.what in (*_COMINGS_AND_GOINGS, *_ENDS):
             self._opened_or_ended(event)
         elif event.what is What.GAVE_UP:
             self.finish(event.at)  # what our own ending of the program brings comes too late

@@ -36,8 +36,8 @@ class State(Enum):
 class Utterance:
     """One line of the transcript: a message, or how a connection began or ended.
 
-    `act` is `opened`, `eof`, `reset` or `left` where there is no message, or why an actor
-    could not play its entry.
+    `act` is `opened`, `eof`, `reset`, `left` or `stalled` where there is no message, what a
+    fault did to a datagram, or why an actor could not play its entry.
     """
 
     at: float

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.load.addresses import parse_address
 from harness.load.wording import suggest
-from harness.model.scenario import DEFAULT_HOST, Actor, ActorKind, Faults, LineEnd, Page, Tls
+from harness.model.faults import Choice, Faults
+from harness.model.scenario import DEFAULT_HOST, Actor, ActorKind, LineEnd, Page, Tls
 from harness.notation import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from harness.load.document import Document, Path
-    from harness.load.schema import ActorShape, PageShape
+    from harness.load.schema import ActorShape, FaultsShape, PageShape
     from harness.model.program import Endpoint, Role
 
 K = ActorKind
@@ -38,6 +40,12 @@ _KEYS_FOR: dict[str, set[ActorKind]] = {
     "pages": {K.HTTP},
     "lose": {K.UDP},
     "delay": {K.UDP},
+    "repeat": {K.UDP},
+    "reorder": {K.UDP},
+    "corrupt": {K.UDP},
+    "truncate": {K.UDP},
+    "foreign": {K.UDP},
+    "hear": {K.UDP},
 }
 
 #: What a scripted actor may stand for, beside an endpoint of its own protocol.
@@ -84,9 +92,10 @@ class _Actors:
             kind=self._kind,
             at=at,
             to=shape.to or None,
-            plays=self._plays(),
+            plays=plays,
             tls=Tls(shape.tls),
             eol=self._eol(),
+        plays = self._plays()
             strict=shape.strict,
             answer=shape.answer if shape.says("answer") else None,
             mailboxes=tuple(shape.mailboxes),
@@ -94,7 +103,9 @@ class _Actors:
             limit=shape.limit if shape.says("limit") else None,
             replies=dict(shape.replies),
             pages={path: _page(page) for path, page in shape.pages.items()},
-            faults=Faults(lose=frozenset(shape.lose), delay=dict(shape.delay)),
+            faults=self._faults(shape),
+            faults_heard=self._faults(shape.hear, "hear"),
+            over=self._over(plays),
             line=self._document.key_place(self._path).line,
         )
 
@@ -128,7 +139,7 @@ class _Actors:
         elif not (at or to):
             both = "`at: PORT`" if "to" not in self._allowed() else "`at: PORT` or `to: ENDPOINT`"
             self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
-        for key in ("answer", "lose", "delay", "pages"):
+        for key in ("answer", "foreign", "pages"):
             if to and not at and self._shape.says(key):
                 message = f"`{key}` is for an actor that stands somewhere; this one dials (`to`)"
                 self._complain(message, key, key=True)
@@ -174,6 +185,32 @@ class _Actors:
             return self._dialled() if "to" in self._allowed() else None
         candidates = {e.name: e for e in self._role.endpoints.values() if e.direction == "dials"}
         if self._shape.says("as_"):
+    def _over(self, plays: str | None) -> Literal["tcp", "udp"]:
+        """Over what a place where nobody answers is reached: as the endpoint that it plays."""
+        endpoint = self._role.endpoints.get(plays or "")
+        udp = self._kind in _NOWHERE and endpoint is not None and endpoint.protocol == "udp"
+        return "udp" if udp else "tcp"
+
+    # -- what goes wrong --------------------------------------------------------------
+
+    def _faults(self, shape: FaultsShape, *path: str) -> Faults:
+        keys = [fault.name for fault in fields(Faults) if fault.name in type(shape).model_fields]
+        return Faults(**{key: self._choice(getattr(shape, key), *path, key) for key in keys})
+
+    def _choice(self, hit: Any, *path: str) -> Choice:
+        """Which datagrams a fault hits: a rate, ordinals, or values by ordinal or rate."""
+        if isinstance(hit, float):
+            return Choice(rate=hit)
+        if isinstance(hit, list):
+            return Choice(dict.fromkeys(hit))
+        rates = [key for key in hit if isinstance(key, str)]
+        for rate in rates[1:]:
+            self._complain(f"`{path[-1]}` has a rate already: {rates[0]}", *path, rate, key=True)
+        at = {key: value for key, value in hit.items() if isinstance(key, int)}
+        if not rates:
+            return Choice(at)
+        return Choice(at, rate=float(rates[0].removesuffix("%")) / 100, value=hit[rates[0]])
+
             return self._named(candidates)
         if self._name in candidates and self._fits(candidates[self._name]):
             return self._name

@@ -104,6 +104,33 @@ Status = Annotated[int | None, BeforeValidator(_status)]
 Heard = Annotated[Any, BeforeValidator(_heard)]
 Numbers = Annotated[list[float], BeforeValidator(_numbers)]
 Regex = Annotated[str, BeforeValidator(_regex)]
+_RATE = re.compile(r"(100|[0-9]{1,2}(?:\.[0-9]{1,3})?)%")
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, str) and (found := _RATE.fullmatch(value)) and float(found[1]) > 0:
+        return float(found[1]) / 100
+    raise _wrong(f"must be a list such as [2, 5] or a rate such as 30%, not {shown(value)}")
+
+
+def _which(value: Any) -> int | str:
+    """An ordinal, or a rate, which stays a text: 100% would be the same key as 1."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    try:
+        _rate(value)
+    except PydanticCustomError:
+        message = f"must be a number from 1 on, or a rate such as 30%, not {shown(value)}"
+        raise _wrong(message) from None
+    return str(value)
+
+
+def _mapping_to_durations(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    raise _wrong(f"must be a mapping such as {{8: 1300ms}} or {{30%: 200ms}}, not {shown(value)}")
+
+
 Ordinal = Annotated[int, Field(ge=1)]
 
 
@@ -113,6 +140,8 @@ def _form(value: Any) -> str:
         return "<list>"
     return "<mapping>" if isinstance(value, dict) else "<text>"
 
+Rate = Annotated[float, BeforeValidator(_rate)]
+Which = Annotated[int | str, BeforeValidator(_which)]
 
 class Shape(BaseModel):
     """A mapping with fixed keys; another key is an error."""
@@ -122,6 +151,43 @@ class Shape(BaseModel):
     def says(self, key: str) -> bool:
         """Whether the key is in the file."""
         return key in self.model_fields_set
+def _list_or_rate(value: Any) -> str:
+    return "<list>" if isinstance(value, list) else "<rate>"
+
+
+def _list_rate_or_mapping(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict) else _list_or_rate(value)
+
+
+#: The datagrams that a fault hits: a list of ordinals, or a rate.
+Hit = Annotated[
+    Annotated[Rate, Tag("<rate>")] | Annotated[list[Ordinal], Tag("<list>")],
+    Discriminator(_list_or_rate),
+]
+_Octets = Annotated[int, Field(ge=0, le=65_507)]  # of a datagram (RFC 768, over IPv4)
+_Octet = Annotated[int, Field(ge=1, le=65_507)]
+_Copies = Annotated[int, Field(ge=1, le=100)]
+Delays = Annotated[dict[Which, Duration], BeforeValidator(_mapping_to_durations)]
+HitToOctets = Annotated[
+    Annotated[Rate, Tag("<rate>")]
+    | Annotated[list[Ordinal], Tag("<list>")]
+    | Annotated[dict[Which, _Octets], Tag("<mapping>")],
+    Discriminator(_list_rate_or_mapping),
+]
+HitAtOctet = Annotated[
+    Annotated[Rate, Tag("<rate>")]
+    | Annotated[list[Ordinal], Tag("<list>")]
+    | Annotated[dict[Which, _Octet], Tag("<mapping>")],
+    Discriminator(_list_rate_or_mapping),
+]
+HitTimes = Annotated[
+    Annotated[Rate, Tag("<rate>")]
+    | Annotated[list[Ordinal], Tag("<list>")]
+    | Annotated[dict[Which, _Copies], Tag("<mapping>")],
+    Discriminator(_list_rate_or_mapping),
+]
+
+
 
 
 # -- scenarios ------------------------------------------------------------------------
@@ -141,8 +207,22 @@ Page = Annotated[
 ]
 
 
-class ActorShape(Shape):
-    """One of the cast, whatever its kind; which keys fit the kind is checked later."""
+class FaultsShape(Shape):
+    """What goes wrong with datagrams on their way to an actor."""
+
+    lose: Hit = []
+    delay: Delays = {}
+    repeat: HitTimes = []
+    reorder: Hit = []
+    corrupt: HitAtOctet = []
+    truncate: HitToOctets = []
+
+
+class ActorShape(FaultsShape):
+    """One of the cast, whatever its kind; which keys fit the kind is checked later.
+
+    The faults are those of what it answers; those of what it hears stand under `hear`.
+    """
 
     kind: Literal["smtp", "http", "udp", "tcp", "terminal", "closed", "filtered"]
     at: Text = ""
@@ -157,8 +237,8 @@ class ActorShape(Shape):
     limit: Annotated[int, Field(ge=1)] = 1
     replies: dict[Text, Text] = {}
     pages: dict[Text, Page] = {}
-    lose: list[Ordinal] = []
-    delay: dict[Ordinal, Duration] = {}
+    foreign: Hit = []
+    hear: FaultsShape = Field(default_factory=FaultsShape)
 
 
 class NumberShape(Shape):

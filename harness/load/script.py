@@ -24,10 +24,12 @@ _WITH_BODY = {ActorKind.HTTP, ActorKind.SMTP}
 _DIRECTIVES = ("form", "file", "bytes")
 
 #: Acts of the notation that this version does not play.
-_ACTS_NOT_YET = {"stall", "starttls", "restart"}
+_ACTS_NOT_YET = {"starttls", "restart"}
 _ENDS = {"expect eof", "expect reset", "expect close"}
 _ANYWHERE = {"wait", "settle", "expect silence"}
-_STREAM = {"close", "half-close", "reset", *_ENDS}
+_STREAM = {"close", "half-close", "reset", "stall", *_ENDS}
+#: What can still be done on a connection on which nothing is read or said any more.
+_STALLED = {"close", "reset", "stall", "wait", "settle"}
 
 
 def read_exchange(document: Document) -> Exchange:
@@ -112,6 +114,7 @@ class _Checker:
         self._document = document
         self._cast = cast
         self._bound: set[str] = set()
+        self._stalled: set[tuple[str, int]] = set()
 
     def _complain(self, line: int, message: str) -> None:
         self._document.complain_at(_start(self._document, line), message)
@@ -145,6 +148,7 @@ class _Checker:
         if entry.connection is not None and actor.transport != "tcp":
             message = f"`{actor.name}` is {actor.kind} and has no connections to number"
             self._complain(entry.line, message)
+        self._check_stall(entry)
         if entry.act:
             self._check_act(entry, entry.act.name, actor)
         if entry.body and actor.kind not in _WITH_BODY:
@@ -158,6 +162,16 @@ class _Checker:
         elif act not in (allowed := _acts_of(actor)):
             message = f"`{actor.name}` ({_manner(actor)}) cannot `{act}`; it can: "
             self._complain(entry.line, message + ", ".join(sorted(allowed)))
+
+    def _check_stall(self, entry: Entry) -> None:
+        """Behind `stall` an actor neither hears nor speaks."""
+        connection = (entry.actor, entry.connection or 1)
+        act = entry.act.name if entry.act else None
+        if connection in self._stalled and act not in _STALLED:
+            message = f"`{entry.actor}` has stalled above: it neither reads nor speaks any more"
+            self._complain(entry.line, message)
+        if act == "stall":
+            self._stalled.add(connection)
 
     def _check_directives(self, entry: Entry) -> None:
         for line, directive in enumerate(entry.body, entry.line + 1):

@@ -22,7 +22,7 @@ _S = TypeVar("_S", bound=Shape)
 
 #: Keys that the language has, and this version does not play.
 NOT_YET = {
-    *("instead", "each", "pieces", "repeat", "reorder", "corrupt", "truncate", "foreign"),
+    *("instead", "each", "pieces"),
     *("build", "asks"),
 }
 NOT_YET_KINDS = {"pop3", "dns", "icmp"}
@@ -31,6 +31,9 @@ NOT_YET_KINDS = {"pop3", "dns", "icmp"}
 _INSTEAD_OF = {
     "level": "write what only should or may hold under `should:` or `may:` in `expect`",
     "size": "an smtp actor announces its `limit`",
+    "duplicate": "write `repeat: [3]`",
+    "foreign": "only what an actor answers can come from another address",
+    "how": "a full backlog is `kind: filtered`: the kernel drops the SYN",
     "is": "write `number: {near: WORDS, is: N}`",
 }
 

@@ -22,10 +22,13 @@ class What(StrEnum):
     OPENED = "opened"  # note: the peer's address
     HEARD = "heard"  # bytes from the program, one event a chunk or datagram
     SAID = "said"  # bytes to the program; entry: the index of the entry that asked for them
-    LOST = "lost"  # a datagram that an actor kept back on purpose
+    # a datagram met a fault on purpose; data: as it was before; note: which, and what became of
+    # it; facts fault, way ("answer" or "heard"), ordinal on that way, numbers of `peers.way`
+    FAULT = "fault"
     EOF = "eof"  # the program sent FIN
     RESET = "reset"  # the program sent RST
     LEFT = "left"  # the actor closed
+    STALLED = "stalled"  # the actor stopped reading and speaking: nothing more is seen there
     BROKEN = "broken"  # an actor could not do what it should; note: why
     # acts
     ACTED = "acted"  # entry: the index of the entry

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
+from harness.model.faults import Faults
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -73,17 +75,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Faults:
-    """What a UDP actor does to its replies, by the ordinal of the datagram heard (from 1).
-
-    `delay` is in seconds.
-    """
-
-    lose: frozenset[int] = frozenset()
-    delay: Mapping[int, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Actor:
     """One of the cast: who it is, where it stands and how it behaves.
 
@@ -105,7 +96,9 @@ class Actor:
     limit: int | None = None  # octets of a message, announced as SIZE (RFC 1870)
     replies: Mapping[str, str] = field(default_factory=dict)  # to RCPT and MAIL, by address
     pages: Mapping[str, Page] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends
+    faults_heard: Faults = field(default_factory=Faults)  # of those that are sent to it
+    over: OneOf["tcp", "udp"] = "tcp"  # of a place where nobody answers
     line: int = field(default=0, compare=False)
 
     @property
@@ -125,7 +118,12 @@ class Actor:
         """`tcp` or `udp`; None for the terminal."""
         if self.kind is ActorKind.TERMINAL:
             return None
-        return "udp" if self.kind is ActorKind.UDP else "tcp"
+        return "udp" if self.kind is ActorKind.UDP else self.over
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether chance decides what goes wrong with its datagrams."""
+        return self.faults.by_chance or self.faults_heard.by_chance
 
 
 # -- what must be found afterwards ----------------------------------------------------
@@ -282,3 +280,8 @@ class Scenario:
     @property
     def slug(self) -> str:
         return self.id.partition("/")[2]
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether two plays can differ by more than their timing: then the seed matters."""
+        return any(actor.by_chance for actor in self.cast.values())

@@ -33,7 +33,8 @@ class Setting:
     """The play, as far as its peers must know it.
 
     `scenario` is the path of the scenario's file, near which the files lie that it names;
-    `type_keys` types on the program's terminal.
+    `type_keys` types on the program's terminal.  `luck` is the seed of all that peers leave to
+    chance: one for each plan and run.
     """
 
     network: Network
@@ -41,6 +42,7 @@ class Setting:
     authority: Authority
     scenario: str
     type_keys: Callable[[bytes], None]
+    luck: str = ""
 
 
 class Peer:

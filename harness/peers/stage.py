@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from harness.model.exchange import Arrow
 from harness.model.record import What
 from harness.model.scenario import ActorKind
+from harness.network import Place
 from harness.peers.peer import Peer, spoken
 from harness.peers.tcp import ScriptedPeer
 from harness.peers.udp import UdpPeer
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
     from harness.model.exchange import Entry
@@ -62,12 +64,23 @@ class TerminalPeer(Peer):
 
 
 class NobodyPeer(Peer):
-    """A port that is closed (a connection is refused) or filtered (nothing answers)."""
+    """A port that is closed (whoever comes is refused) or filtered (nothing answers)."""
+
+    def __init__(self, actor: Actor, setting: Setting) -> None:
+        super().__init__(actor, setting)
+        self._silent: socket.socket | None = None
 
     async def open(self) -> None:
-        network = self._setting.network
+        network, over = self._setting.network, self.actor.over
         if self.actor.kind is ActorKind.CLOSED:
-            place = network.closed(*self._address, "tcp")
+            place = network.closed(*self._address, over)
+        elif over == "udp":  # a socket that nobody reads is as silent as a filter
+            self._silent = network.listen(*self._address, "udp")
+            place = Place(*self._silent.getsockname()[:2])
         else:
             place = network.filtered(*self._address)
         self._stands(place.host, place.port)
+
+    async def close(self) -> None:
+        if self._silent:
+            self._silent.close()

@@ -201,6 +201,15 @@ class Connection(asyncio.Protocol):
             raise NotPlayedError("`half-close` cannot be played over TLS")
         self._open.write_eof()
 
+    def stall(self) -> None:
+        """Read and speak no more; the connection stays open, and its buffers fill up.
+
+        Raises:
+            PeerError: if the connection is gone.
+        """
+        self._open.pause_reading()
+        self._witness.stalled()
+
     def close(self) -> None:
         """Close, if it is not closed yet."""
         if self._transport:
@@ -268,6 +277,8 @@ class ScriptedPeer(StreamPeer):
             connection.half_close()
         elif name == "reset":
             connection.reset()
+        elif name == "stall":
+            connection.stall()
         elif name not in ("accept", "connect"):
             raise NotPlayedError(f"`{name}` is not played by {self._kind}")
 

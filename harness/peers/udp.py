@@ -1,13 +1,15 @@
-"""Actors over UDP: one that answers by itself, with faults by ordinal, and a scripted one."""
+"""Actors over UDP: one that answers by itself and a scripted one, on ways with faults."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.model.exchange import Arrow, Entry
 from harness.model.record import What
 from harness.peers.peer import Peer, PeerError, shown_address, spoken
+from harness.peers.way import Way
 
 if TYPE_CHECKING:
     import socket
@@ -16,30 +18,43 @@ if TYPE_CHECKING:
     from harness.model.scenario import Actor
     from harness.network import Place
     from harness.peers.peer import Setting
+    from harness.peers.way import Mishap, Parcel
 
 #: Datagrams that a peer takes from the program before it hears no more.
 DATAGRAM_LIMIT = 10_000
 
 _ANSWERS: dict[str, Callable[[bytes], bytes]] = {"echo": bytes, "upper": bytes.upper}
 _DIAL_SECONDS = 5.0
+_WAYS = {"answer": "answer", "heard": "datagram"}
 
 Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    """Whose datagram it is, or for whom; and the entry that asked for it."""
+
+    address: Address
+    entry: int | None = None
 
 
 class UdpPeer(Peer):
     """Hears datagrams; answers each by itself, or says what the exchange tells it to say.
 
-    Datagrams are counted from 1 in the order in which they are heard; `lose` and `delay`
-    go by that ordinal and concern the answer.  A scripted actor answers whoever spoke last,
-    or dials the program.
+    Datagrams are counted from 1, on each of the two ways apart: as they arrive, and as they
+    are said.  A scripted actor answers whoever spoke last, or dials the program.
     """
 
     def __init__(self, actor: Actor, setting: Setting) -> None:
         super().__init__(actor, setting)
         self._transport: asyncio.DatagramTransport | None = None
+        self._stranger: socket.socket | None = None  # speaks from another port
         self._partner: Address | None = None  # who is spoken to
-        self._heard = self._octets = 0
-        self._later: dict[int, asyncio.TimerHandle] = {}
+        self._arrived = self._octets = self._heard = 0
+        luck = f"{setting.luck}/{actor.name}"
+        self._there: Way[_Ticket] = Way(actor.faults, f"{luck}/answer")
+        self._here: Way[_Ticket] = Way(actor.faults_heard, f"{luck}/heard")
+        self._later: set[asyncio.TimerHandle] = set()
         self._program: Place | None = None
 
     @property
@@ -52,6 +67,8 @@ class UdpPeer(Peer):
             host, port = sock.getsockname()[:2]
             await self._use(sock)
             self._stands(host, port)
+            if self.actor.faults.foreign.hits_any:
+                self._stranger = self._setting.network.listen(self._address[0], 0, "udp")
 
     async def _use(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -60,42 +77,82 @@ class UdpPeer(Peer):
     def program_listens(self, place: Place) -> None:
         self._program = place
 
-    def _note(self, what: What, data: bytes = b"", *, note: str = "", **facts: int) -> None:
-        self._recorder.note(what, self.actor.name, 1, data, note=note, entry=None, **facts)
+    def _note(
+        self,
+        what: What,
+        data: bytes = b"",
+        *,
+        note: str = "",
+        entry: int | None = None,
+        **facts: str | int,
+    ) -> None:
+        self._recorder.note(what, self.actor.name, 1, data, note=note, entry=entry, **facts)
 
-    def hear(self, data: bytes, source: Address) -> None:
-        """Take a datagram."""
-        self._heard += 1
+    # -- the way here -----------------------------------------------------------------
+
+    def arrive(self, data: bytes, source: Address) -> None:
+        """Take a datagram from the socket."""
+        self._arrived += 1
         self._octets += len(data)
-        if self._heard > DATAGRAM_LIMIT or self._octets > self.heard_limit:
-            self._note(What.BROKEN, note=f"the program sent more than {self._heard - 1} datagrams")
+        if self._arrived > DATAGRAM_LIMIT or self._octets > self.heard_limit:
+            limit = self._arrived - 1
+            self._note(What.BROKEN, note=f"the program sent more than {limit} datagrams")
             self._hang_up()
             return
-        self._partner = source
-        self._note(What.HEARD, data, note=shown_address(source), ordinal=self._heard)
-        if answer := _ANSWERS.get(self.actor.answer or ""):
-            self._answer(answer(data), source, self._heard)
+        passage = self._here.take(data, _Ticket(source))
+        for mishap in passage.mishaps:
+            self._tell(mishap, data, "heard")
+        for parcel in passage.parcels:
+            self._in_time(parcel, self._hear)
 
-    def _answer(self, data: bytes, address: Address, ordinal: int) -> None:
-        faults = self.actor.faults
-        if ordinal in faults.lose:
-            self._note(What.LOST, data, ordinal=ordinal)
-        elif seconds := faults.delay.get(ordinal):
-            loop = asyncio.get_running_loop()
-            late = loop.call_later(seconds, self._answer_late, data, address, ordinal)
-            self._later[ordinal] = late
-        else:
-            self._send(data, address)
+    def _hear(self, parcel: Parcel[_Ticket]) -> None:
+        for _ in range(parcel.copies):
+            self._heard += 1
+            self._partner = source = parcel.ticket.address
+            self._note(What.HEARD, parcel.data, note=shown_address(source), ordinal=self._heard)
+            if answer := _ANSWERS.get(self.actor.answer or ""):
+                self._say(answer(parcel.data), _Ticket(source))
 
-    def _answer_late(self, data: bytes, address: Address, ordinal: int) -> None:
-        del self._later[ordinal]
-        self._send(data, address)
+    # -- the way there ----------------------------------------------------------------
 
-    def _send(self, data: bytes, address: Address, entry: int | None = None) -> None:
-        if self._transport:
-            note = shown_address(address)
-            self._recorder.note(What.SAID, self.actor.name, 1, data, note=note, entry=entry)
-            self._transport.sendto(data, None if self.actor.to else address)
+    def _say(self, data: bytes, ticket: _Ticket) -> None:
+        passage = self._there.take(data, ticket)
+        for mishap in passage.mishaps:
+            self._tell(mishap, data, "answer", ticket.entry)
+        for parcel in passage.parcels:
+            self._in_time(parcel, self._send)
+
+    def _send(self, parcel: Parcel[_Ticket]) -> None:
+        address, entry = parcel.ticket.address, parcel.ticket.entry
+        for _ in range(parcel.copies):
+            if self._transport is None:
+                return
+            self._note(What.SAID, parcel.data, note=shown_address(address), entry=entry)
+            if parcel.foreign and self._stranger:
+                self._stranger.sendto(parcel.data, address)
+            else:
+                self._transport.sendto(parcel.data, None if self.actor.to else address)
+
+    # -- faults -----------------------------------------------------------------------
+
+    def _tell(self, mishap: Mishap, data: bytes, way: str, entry: int | None = None) -> None:
+        """Record a fault; with it, an actor has done what its entry asks."""
+        words = f"{_WAYS[way]} {mishap.ordinal} {mishap.words}"
+        where: dict[str, str | int] = {"way": way, "ordinal": mishap.ordinal}
+        facts = {"fault": mishap.fault, **where, **mishap.facts}
+        self._note(What.FAULT, data, note=words, entry=entry, **facts)
+
+    def _in_time(self, parcel: Parcel[_Ticket], deliver: Callable[[Parcel[_Ticket]], None]) -> None:
+        if not parcel.delay:
+            deliver(parcel)
+            return
+
+        def late() -> None:
+            self._later.discard(timer)
+            deliver(parcel)
+
+        timer = asyncio.get_running_loop().call_later(parcel.delay, late)
+        self._later.add(timer)
 
     async def perform(self, entry: Entry, index: int, bound: Mapping[str, str]) -> None:
         if entry.arrow is not Arrow.SAYS:
@@ -105,7 +162,7 @@ class UdpPeer(Peer):
             await self._dial()
         if self._partner is None:
             raise PeerError("no datagram has come that could be answered")
-        self._send(data, self._partner, index)
+        self._say(data, _Ticket(self._partner, index))
 
     async def _dial(self) -> None:
         if self._program is None:
@@ -123,12 +180,14 @@ class UdpPeer(Peer):
         self._hang_up()
 
     def _hang_up(self) -> None:
-        for timer in self._later.values():
+        for timer in self._later:
             timer.cancel()
         self._later.clear()
         transport, self._transport = self._transport, None
         if transport:
             transport.abort()
+        if self._stranger:
+            self._stranger.close()
 
 
 class _Ear(asyncio.DatagramProtocol):
@@ -138,7 +197,7 @@ class _Ear(asyncio.DatagramProtocol):
         self._peer = peer
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        self._peer.hear(data, addr)
+        self._peer.arrive(data, addr)
 
     def error_received(self, exc: Exception) -> None:
         if isinstance(exc, ConnectionRefusedError):

@@ -80,6 +80,10 @@ class Witness:
             while (data := os.read(fd, _CHUNK)) and self.heard(data):
                 pass
 
+    def stalled(self) -> None:
+        """The actor reads no more: whatever the program does from here on is not seen."""
+        self._end(What.STALLED)
+
     def broken(self, reason: str) -> None:
         """Something went wrong that belongs to no entry."""
         self._note(What.BROKEN, note=reason)

@@ -37,11 +37,13 @@ Satisfied = Callable[["Plan", Record], bool]
 class Stage:
     """What all plays of a run share.
 
-    `satisfied` tells whether the demands that a play can still wait for hold already.
+    `satisfied` tells whether the demands that a play can still wait for hold already; `seed`
+    decides whatever is left to chance.
     """
 
     network: str
     satisfied: Satisfied
+    seed: int = 0
     authority: Authority = field(default_factory=Authority)
 
 
@@ -94,6 +96,7 @@ class _Play:
             authority=self._stage.authority,
             scenario=self._plan.scenario.file,
             type_keys=self._type,
+            luck=f"{self._stage.seed}/{self._plan.id}",
         )
         for actor in self._plan.scenario.cast.values():
             self._peers[actor.name] = peer = make_peer(actor, setting)

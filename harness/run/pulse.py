@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: Passes of the event loop without an event after which nothing is left in the sockets: a
 #: connection that the kernel has accepted takes three to be recorded, what came on it one more.
 _IDLE_PASSES = 8
-_ENDED = (What.EOF, What.RESET, What.LEFT)
+_ENDED = (What.EOF, What.RESET, What.LEFT, What.STALLED)
 
 
 class Pulse:
@@ -21,7 +21,7 @@ class Pulse:
 
     Attributes:
         connections: How many connections are open; those on which the program has said its
-            last word no longer count.
+            last word, or is not heard any more, no longer count.
         failed: Whether something of ours broke, so that the play is worth nothing.
         latest: When something happened last, in seconds since the curtain.
         stirred: The same, but for what the program prints.

@@ -9,12 +9,12 @@ import pytest
 from harness.errors import AuthorError
 from harness.load import load_roles, load_scenario
 from harness.model.exchange import Arrow, Directive
+from harness.model.faults import Choice, Faults
 from harness.model.scenario import (
     ActorKind,
     Case,
     Count,
     ExitDemand,
-    Faults,
     Has,
     HeardDemand,
     InOrder,
@@ -166,7 +166,9 @@ def test_faults_and_answers_of_datagrams(load: Loader) -> None:
     )
     pong = scenario.cast["pong"]
     assert (pong.answer, pong.eol) == ("echo", LineEnd.NONE)
-    assert pong.faults == Faults(lose=frozenset({2, 5}), delay={8: 1.3})
+    lost = Choice({2: None, 5: None})
+    assert pong.faults == Faults(lose=lost, delay=Choice({8: 1.3}))
+    assert not scenario.by_chance
 
 
 @pytest.mark.parametrize(

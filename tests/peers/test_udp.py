@@ -7,8 +7,9 @@ import socket
 from typing import Any
 
 import pytest
+from harness.model.faults import Choice, Faults
 from harness.model.record import What
-from harness.model.scenario import Actor, ActorKind, Faults
+from harness.model.scenario import Actor, ActorKind
 from harness.network import Place
 from harness.peers import NotPlayedError, PeerError, udp
 
@@ -52,7 +53,7 @@ def test_it_answers_by_itself(answer: str, reply: bytes) -> None:
 
 def test_answers_are_lost_and_delayed_by_their_ordinal() -> None:
     async def main() -> None:
-        faults = Faults(lose=frozenset({2}), delay={1: 0.05})
+        faults = Faults(lose=Choice({2: None}), delay=Choice({1: 0.05}))
         async with staged(pong(answer="echo", faults=faults)) as stage:
             pinger = Pinger(stage)
             with pinger.sock:
@@ -61,14 +62,14 @@ def test_answers_are_lost_and_delayed_by_their_ordinal() -> None:
                 assert stage.peer.busy
                 assert await pinger.hears() == b"one"
             assert not stage.peer.busy
-            assert stage.told(What.LOST) == [b"two"]
+            assert stage.told(What.FAULT) == [b"one", b"two"]
 
     asyncio.run(main())
 
 
 def test_what_is_still_delayed_is_never_said_after_the_play() -> None:
     async def main() -> None:
-        async with staged(pong(answer="echo", faults=Faults(delay={1: 60.0}))) as stage:
+        async with staged(pong(answer="echo", faults=Faults(delay=Choice({1: 60.0})))) as stage:
             pinger = Pinger(stage)
             with pinger.sock:
                 pinger.send(b"one")
@@ -116,7 +117,7 @@ def test_it_hears_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(udp, "DATAGRAM_LIMIT", 2)
 
     async def main() -> None:
-        async with staged(pong(answer="echo", faults=Faults(delay={1: 60.0}))) as stage:
+        async with staged(pong(answer="echo", faults=Faults(delay=Choice({1: 60.0})))) as stage:
             pinger = Pinger(stage)
             with pinger.sock:
                 pinger.send(b"1", b"2", b"3")
