@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import __version__
 from harness.cli import main
+from harness.network import rung_of
 
 from tests.course import lay_out
 
@@ -47,7 +48,7 @@ class TestRun:
         first, last = out.splitlines()
         assert first.startswith("PASSED    echo-client/upper  ")
         assert last.startswith("1 passed in ")
-        assert last.endswith(" s (network: loopback)")
+        assert last.endswith(f" s (network: {rung_of('auto').rung})")
 
     def test_a_wrong_program_fails_with_its_story(self, course: Path, wirelab: Wirelab) -> None:
         status, out, _ = wirelab("run", "-i", "students")
@@ -143,6 +144,7 @@ class TestRun:
                 encoding="utf-8",
             )
             command = [sys.executable, "-m", "harness", "run", "--json", "results.json"]
+            command += ["--network", "loopback"]  # where the program can reach us
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 program, _ = herald.accept()  # it runs
                 process.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness.load import load_implementation, load_roles
+from harness.network import rung_of
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -17,8 +18,7 @@ _BLOCK = re.compile(r"(?:<!-- (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*
 _VARYING = [
     (re.compile(r"\d+\.\d+ s"), "0.0 s"),
     (re.compile(r"\d+\.\d{3}(?=  )"), "0.000"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:1"),
-    (re.compile(r"  +"), "  "),  # columns move with the length of a port
+    (re.compile(r"  +"), "  "),
 ]
 WRITE = bool(os.environ.get("WIRELAB_WRITE_GOLDEN"))
 
@@ -43,6 +43,8 @@ def rewrite(block: re.Match[str], text: str) -> None:
 @pytest.mark.parametrize("block", blocks("console"), ids=lambda block: block["text"].split("\n")[0])
 def test_a_command_prints_what_is_shown(block: re.Match[str], tmp_path: Path) -> None:
     command = block["text"].split("\n")[0].removeprefix("$ ")
+    if rung_of("auto").rung not in block["text"]:
+        pytest.skip("it shows the private network, which is not to be had here")
     words = [sys.executable, "-m", "harness", *command.split()[1:], "--out", str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     printed = f"$ {command}\n{done.stdout.strip()}\n".replace(str(tmp_path), "run")

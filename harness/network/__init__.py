@@ -36,7 +36,9 @@ def rung_of(choice: str) -> type[Network]:
         if trouble := _trouble():
             raise MachineError(trouble)
         return Private
-    if choice in ("auto", "loopback"):
+    if choice == "auto":
+        return Loopback if _trouble() else Private
+    if choice == "loopback":
         return Loopback
     raise ValueError(f"no such network: {choice!r} (there are auto, private and loopback)")
 

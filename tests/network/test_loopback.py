@@ -56,11 +56,18 @@ async def served(network: Network, *arguments: object) -> WardedProcess:
 # -- the ladder ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("choice", ["auto", "loopback"])
-def test_the_loopback_rung_is_open_to_all(choice: str) -> None:
-    assert rung_of(choice) is Loopback
+def test_the_loopback_rung_is_open_to_all() -> None:
+    assert rung_of("loopback") is Loopback
     assert Loopback.rung == "loopback"
     assert Loopback.offers == {"filtered-port"}
+
+
+def test_who_does_not_choose_gets_it_where_there_is_no_private_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.network._trouble", lambda: "why")
+    assert rung_of("auto") is Loopback
+    assert isinstance(asyncio.run(open_network()), Loopback)
 
 
 def test_there_are_no_names_here() -> None:

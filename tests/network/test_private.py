@@ -92,7 +92,7 @@ async def listens(
 
 
 def test_what_it_offers() -> None:
-    assert rung_of("private") is Private
+    assert rung_of("private") is rung_of("auto") is Private
     assert Private.rung == "private"
     assert {"names", "private-addresses", "filtered-port"} <= Private.offers
 
