@@ -128,7 +128,8 @@ def _unmet_files(demand: TextDemand, scenario: Scenario, record: Record) -> Iter
 
 
 def _unmet_text(demand: TextDemand, scenario: Scenario, name: str, text: str) -> Iterator[Finding]:
-    lines = [line.rstrip("\r") for line in text.split("\n")]
+    # a line feed ends a line: behind the last one no other begins, and nothing is no line
+    lines = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")] if text else []
     if isinstance(demand.check, Number):
         fault = _number_fault(demand.check, lines, name)
     else:
@@ -160,6 +161,13 @@ def _line_fault(check: Has | Lacks | InOrder | Count, lines: list[str], name: st
         found = next((line for line in lines if match_whole(anywhere, line)), None)
         if found is None:
             return None
+        if pattern == "*":
+            first = next((line for line in lines if line.strip()), "")
+            return (
+                f"{_capital(name)} must be empty.",
+                "nothing",
+                shown_text(first) or "(a blank line)",
+            )
         return (
             f"{_capital(name)} must not show {quoted(pattern)}.",
             f"no {pattern}",
@@ -197,9 +205,10 @@ def _order_fault(check: InOrder, lines: list[str], name: str) -> Fault | None:
 
 def _number_fault(check: Number, lines: list[str], name: str) -> Fault | None:
     told = told_numbers(check.near, lines)
-    if told and all(number.is_one_of(check.values) for number in told):
+    values = tuple(dict.fromkeys(map(float, check.values)))
+    if told and all(number.is_one_of(values) for number in told):
         return None
-    wanted = one_of(check.values)
+    wanted = one_of(values)
     words = shown_words(check.near) or check.near
     if not told:
         headline = f"{_capital(name)} tells no number for {words}, where {wanted} was expected."

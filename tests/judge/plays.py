@@ -289,6 +289,12 @@ PLAYS = {
     "screen-shows-nothing": Play(
         "", {}, "program! exit 0\n", (has("*{time:[0-9]{1,2}:[0-9]{2}}*"),)
     ),
+    "errors-not-empty": Play(
+        "",
+        {},
+        "errors: \\nwarning: old protocol\\n\n",
+        (text(Lacks(parse_pattern("*")), "errors"),),
+    ),
     "errors-lacks": Play(
         "",
         {},
