@@ -59,8 +59,16 @@ _FITS: dict[ActorKind, set[str]] = {
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_MAILBOX = re.compile(r"[^\s@]+@[^\s@]+")
+_MAILBOX = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _REPLY = re.compile(r"[2-5][0-9][0-9](?:[ -].*)?", re.DOTALL)
+_REPLIES = "`replies` go by address, of a recipient or a sender: {bo@example.test: 550 Unknown}"
+
+
+def keys_of(kind: object) -> list[str]:
+    """The keys of an actor of a kind; none for a kind that there is not."""
+    if kind not in list(ActorKind):
+        return []
+    return ["kind", *(key for key, kinds in _KEYS_FOR.items() if kind in kinds)]
 
 
 def read_cast(document: Document, shapes: Mapping[str, ActorShape], role: Role) -> dict[str, Actor]:
@@ -150,10 +158,11 @@ class _Actors:
     def _check_mail(self) -> None:
         for index, address in enumerate(self._shape.mailboxes):
             if not _is_mailbox(address):
-                self._complain(f"`{address}` is no mail address", "mailboxes", index)
+                self._complain(_no_mailbox(address), "mailboxes", index)
         for address, reply in self._shape.replies.items():
             if not _is_mailbox(address):
-                self._complain(f"`{address}` is no mail address", "replies", address, key=True)
+                message = f"{_no_mailbox(address)}; {_REPLIES}"
+                self._complain(message, "replies", address, key=True)
             if "${" not in reply and not _REPLY.fullmatch(reply):
                 message = f"`{reply}` is no SMTP reply; write one such as `550 5.1.1 No such user`"
                 self._complain(message, "replies", address)
@@ -276,6 +285,12 @@ def _page(page: str | PageShape) -> Page:
 
 def _is_mailbox(text: str) -> bool:
     return "${" in text or bool(_MAILBOX.fullmatch(text))
+
+
+def _no_mailbox(text: str) -> str:
+    bare = text.strip("<>")
+    hint = f"; write it without `<` and `>`: {bare}" if _MAILBOX.fullmatch(bare) else ""
+    return f"`{text}` is no mail address{hint}"
 
 
 def _check_crowding(document: Document, actors: Iterable[Actor]) -> None:

@@ -127,13 +127,22 @@ class _Reader:
                 yield Has(pattern), place
 
     def _check_can_fail(self, pattern: Template, text: str, path: Path) -> None:
-        if _matches_everything(pattern):
+        if text == "":
+            what = next(step for step in reversed(path) if step != "has" and isinstance(step, str))
+            self._document.complain(path, f"`` asks for an empty line; {_nothing_at(what)}")
+        elif _matches_everything(pattern):
             self._document.complain(path, f"`{text}` matches every line, so it could not fail")
 
     def _lacks(self, text: str, path: Path) -> tuple[Check, Path]:
         pattern = self._pattern(text, path)
-        if text == "" or _matches_everything(pattern):
-            message = f'`lacks: "{text}"` would fail on every line; say what must not be there'
+        if text == "":
+            what = next(
+                step for step in reversed(path) if step != "lacks" and isinstance(step, str)
+            )
+            message = '`lacks: ""` would fail on every line; say what must not be there'
+            self._document.complain(path, f"{message}, or {_nothing_at(what)}")
+        elif _matches_everything(pattern) and not _is_star(pattern):
+            message = f'`lacks: "{text}"` would fail on every line; write `lacks: "*"` for no line'
             self._document.complain(path, message)
         return Lacks(pattern), path
 
@@ -171,6 +180,10 @@ class _Reader:
         known = [mailbox for server in servers for mailbox in server.mailboxes]
         if not servers:
             self._document.complain(path, "no smtp actor is there to keep a mailbox", key=True)
+        elif not known:
+            message = "no smtp actor has a mailbox, so every recipient is refused; write "
+            message += f"`mailboxes: [{address}]` in the cast"
+            self._document.complain(path, message, key=True)
         elif address not in known and "${" not in address:
             hint = suggest(address, dict.fromkeys(known))
             message = f"no smtp actor has the mailbox `{address}`{hint}"
@@ -193,6 +206,14 @@ class _Reader:
     def _report(self, shape: ReportShape, path: Path) -> ReportFields:
         status = self._pattern(shape.status, (*path, "status")) if shape.says("status") else None
         return ReportFields(tuple(shape.failed), status, shape.action)
+
+
+def _nothing_at(observer: str) -> str:
+    return f'to demand that nothing is there, write `{observer}: {{lacks: "*"}}`'
+
+
+def _is_star(pattern: Template) -> bool:
+    return all(isinstance(part, Anything) for part in pattern.parts)
 
 
 def _matches_everything(pattern: Template) -> bool:

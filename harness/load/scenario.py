@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
@@ -10,6 +11,7 @@ from harness.load.addresses import parse_address
 from harness.load.cast import read_cast
 from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
+from harness.load.mail import check_mail
 from harness.load.schema import ScenarioShape
 from harness.load.script import (
     check_exchange,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from harness.model.exchange import Exchange
     from harness.model.program import Role, Value
 
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
+_NOT_IN_SLUGS = re.compile(r"[^\w-]+")  # letters of every script, digits and `_` are \w
 _REQUIREMENT = re.compile(r"[A-Z][0-9]+")
 _ADDRESS_FIELDS = ("host", "port", "address")
 
@@ -113,6 +115,7 @@ class _Maker:
         cases = self._cases()
         self._check_places(cast, cases)
         check_exchange(document, self._exchange, cast)
+        check_mail(document, self._exchange, cast, self._role)
         demands = read_demands(document, shape.expect, cast)
         self._check_parameters(self._known(cast, cases))
         # after a mistake it might be the mistake's fault
@@ -153,8 +156,10 @@ class _Maker:
     # -- words ------------------------------------------------------------------------
 
     def _check_words(self) -> None:
-        if not _SLUG.fullmatch(self._path.stem):
-            message = f"`{self._path.name}` is no slug; name the file in a-z, 0-9 and `-`"
+        slug = _slug(self._path.stem)
+        if self._path.stem != slug:
+            allowed = "letters, digits, `-` and `_`, without blanks"
+            message = f"the name of a scenario is {allowed}; rename this file to `{slug}.yaml`"
             self._complain((), message)
         if not self._shape.title.strip():
             self._complain(("title",), "`title` is empty; write in one sentence what must hold")
@@ -256,6 +261,11 @@ class _Maker:
         addresses = [f"{place}.{part}" for place in places for part in _ADDRESS_FIELDS]
         return dict.fromkeys(values + addresses)
 
+    def _losses(self) -> set[str]:
+        """Names that stand for something in `expect` only, since the play must be over."""
+        udp = [name for name, actor in self._shape.cast.items() if actor.kind == "udp"]
+        return {f"{name}.{part}" for name in udp for part in ("lost", "loss")}
+
     def _check_parameters(self, known: Mapping[str, None]) -> None:
         for place, name in (*self._parameters_of_exchange(), *self._parameters_of_data()):
             if name not in known:
@@ -276,7 +286,16 @@ class _Maker:
         for path, text in _texts(self._document.data, ()):
             if path[0] not in {"exchange", "cases"} and "${" in text:
                 for name in PARAMETER.findall(text):
-                    yield self._document.value_place(path), name
+                    if path[0] != "expect" or name not in self._losses():
+                        yield self._document.value_place(path), name
+
+
+def _slug(name: str) -> str:
+    """The name with what a file of a scenario may not have in it replaced."""
+    composed = unicodedata.normalize("NFC", name)
+    if not _NOT_IN_SLUGS.search(composed) and not composed.startswith("-"):
+        return name
+    return _NOT_IN_SLUGS.sub("-", composed).strip("-") or "scenario"
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

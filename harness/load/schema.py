@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from harness.load.wording import as_text, shown
+from harness.load.wording import as_list, as_text, shown
 from harness.notation import NotationError, parse_duration
 
 
@@ -34,10 +34,18 @@ def _text(value: Any) -> str:
     if value is None:
         raise _wrong('is empty; write a text (an empty one is "")')
     if isinstance(value, dict):
-        raise _wrong("must be text, not a mapping; put text with `{` or `: ` in quotes")
+        raise _wrong(f"must be text, not a mapping; {_in_quotes(value)}")
     if isinstance(value, list):
         raise _wrong("must be one text, not a list; put text with `[` in quotes")
     return as_text(value)
+
+
+def _in_quotes(mapping: dict[Any, Any]) -> str:
+    """What to do where YAML took text for a mapping: `{host}` is one to it, with one key."""
+    if list(mapping.values()) == [None]:
+        text = f"{{{next(iter(mapping))}}}"
+        return f'put {text} in quotes: "{text}"'
+    return "put text with `{` or `: ` in quotes"
 
 
 def _block(value: Any) -> str:
@@ -58,8 +66,8 @@ def _duration(value: Any) -> float:
     raise _wrong(message)
 
 
-def _one_or_many(value: Any) -> list[str]:
-    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+def _one_or_many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _status(value: Any) -> int | None:
@@ -99,7 +107,7 @@ def _regex(value: Any) -> str:
 Text = Annotated[str, BeforeValidator(_text)]
 Block = Annotated[str, BeforeValidator(_block)]
 Duration = Annotated[float, BeforeValidator(_duration)]
-OneOrMany = Annotated[list[str], BeforeValidator(_one_or_many)]
+OneOrMany = Annotated[list[Text], BeforeValidator(_one_or_many)]
 Status = Annotated[int | None, BeforeValidator(_status)]
 Heard = Annotated[Any, BeforeValidator(_heard)]
 Numbers = Annotated[list[float], BeforeValidator(_numbers)]
@@ -342,15 +350,15 @@ class ScenarioShape(Shape):
 # -- implementations and roles --------------------------------------------------------
 
 
-def _run(value: Any) -> list[str]:
+def _run(value: Any) -> list[Any]:
     if isinstance(value, list) and value:
-        return [_text(item) for item in value]
+        return value
     if isinstance(value, str) and value.strip():
-        raise _wrong(f"must be a list, one item an argument: [{', '.join(value.split())}]")
+        raise _wrong(f"must be a list, one item an argument: {as_list(value)}")
     raise _wrong("must be a list of arguments such as [python3, client.py]")
 
 
-Run = Annotated[list[str], BeforeValidator(_run)]
+Run = Annotated[list[Text], BeforeValidator(_run)]
 
 
 class ProgramShape(Shape):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 
 from pydantic import BaseModel, Tag, ValidationError
 
+from harness.load.cast import keys_of
 from harness.load.schema import Shape
 from harness.load.wording import shown, suggest
 
@@ -57,20 +58,36 @@ def shape_of(document: Document, kind: type[_S]) -> _S | None:
 def _tell(
     document: Document, kind: type[Shape], detail: ErrorDetails, errors: list[ErrorDetails]
 ) -> None:
-    path = _path(detail["loc"])
+    path = _written(document, _path(detail["loc"]))
     what = detail["type"]
     if what == "extra_forbidden":
-        message = _unknown(path[-1], _keys(kind, detail["loc"][:-1]), detail["input"])
+        known = _keys_of_actor(document, path) or _keys(kind, detail["loc"][:-1])
+        message = _unknown(path[-1], known, detail["input"])
         document.complain(path, message, key=True)
     elif what == "missing":
         if not _misspelt(str(path[-1]), detail["loc"][:-1], errors):
             document.complain(path[:-1], f"`{path[-1]}` is missing{_example(path)}", key=True)
     elif detail["loc"][-1:] == ("[key]",):
         document.complain(
-            path, f"the key of {_subject(document, path[:-1])} {_predicate(detail)}", key=True
+            path, f"the key of {_subject(document, path[:-1])} {_predicate(detail, path)}", key=True
         )
     else:
-        document.complain(path, f"{_subject(document, path)} {_predicate(detail)}")
+        document.complain(
+            path, f"{_subject(document, path)} {_predicate(detail, path)}{_advice(detail, path)}"
+        )
+
+
+def _advice(detail: ErrorDetails, path: Path) -> str:
+    """What people mean who write `lose: all`, `*` or `1-10`."""
+    all_of_them = isinstance(detail["input"], str) and "lose" in path and "hear" not in path
+    return "; to lose every answer, write `answer: nothing`" if all_of_them else ""
+
+
+def _written(document: Document, path: Path) -> Path:
+    """The place, where one text may stand for a list of one: such an item is not in the file."""
+    while path and isinstance(path[-1], int) and path not in document.values:
+        path = path[:-1]
+    return path
 
 
 def _path(location: tuple[int | str, ...]) -> Path:
@@ -127,6 +144,13 @@ def _example(path: Path) -> str:
     return f"; {_EXAMPLES[key]}" if (key := str(path[-1])) in _EXAMPLES else ""
 
 
+def _keys_of_actor(document: Document, path: Path) -> list[str]:
+    """The keys that an actor of this kind has; none if it is no actor, or of an unknown kind."""
+    if len(path) != 3 or path[0] != "cast":
+        return []
+    return keys_of(document.data["cast"][path[1]].get("kind"))
+
+
 def _keys(kind: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys of the shape at a place of pydantic's."""
     for step in location:
@@ -161,7 +185,7 @@ def _tags(kind: Any) -> Iterator[Tag]:
 # -- values ---------------------------------------------------------------------------
 
 
-def _predicate(detail: ErrorDetails) -> str:
+def _predicate(detail: ErrorDetails, path: Path) -> str:
     """How the sentence about a value goes on: `must be ...`."""
     context: Mapping[str, Any] = detail.get("ctx", {})
     value = detail["input"]
@@ -176,7 +200,10 @@ def _predicate(detail: ErrorDetails) -> str:
             return f"must be at most {context['le']}, not {shown(value)}"
         case "union_tag_invalid":
             return f"must be text or a mapping, not {shown(value)}"
-    wanted = _WANTED.get(detail["type"].rpartition("_")[0], detail["msg"])
+    what = detail["type"].rpartition("_")[0]
+    wanted = _WANTED.get(what, detail["msg"])
+    if what in {"dict", "list"}:
+        wanted = _SUCH_AS.get(str(path[-1]), wanted)
     if value is None:
         return f"is empty; write {wanted}, or leave it out"
     return f"must be {wanted}, not {shown(value)}"
@@ -191,6 +218,20 @@ _WANTED = {
     "dict": "a mapping of `key: value`",
     "model": "a mapping of `key: value`",
     "string": "text",
+}
+
+
+#: What the value of a key looks like, where an example says more than a type.
+_SUCH_AS = {
+    "cast": "a mapping such as {mail: {kind: smtp, at: 25}}",
+    "replies": "a mapping of addresses and replies such as {bo@example.test: 550 5.1.1 Unknown}",
+    "users": "a mapping of names and passwords such as {ann@example.test: s3cret}",
+    "pages": "a mapping of paths and pages such as {/index.html: Hello}",
+    "mailboxes": "a list of addresses such as [bo@example.test]",
+    "cases": "a list of mappings such as [{address: ann}, {address: bo}]",
+    "files": 'a mapping of files such as {"Log-*.txt": "*sent*"}',
+    "heard": "a mapping such as {mail: 1 connection}",
+    "mailbox": "a mapping of addresses and mails such as {bo@example.test: [{subject: TEST}]}",
 }
 
 

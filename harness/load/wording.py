@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +31,24 @@ def shown(value: Any) -> str:
         return "a list" if value else "an empty list"
     text = value if isinstance(value, str) else as_text(value)
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
+
+
+def as_list(command: str) -> str:
+    """A command line as the YAML list of its arguments, ready to be pasted.
+
+    >>> as_list("python3 x.py {host}")
+    '[python3, x.py, "{host}"]'
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quote that is never closed
+        words = command.split()
+    return f"[{', '.join(map(_as_item, words))}]"
+
+
+def _as_item(word: str) -> str:
+    plain = re.fullmatch(r"--?\w[\w./=+-]*|[\w./][\w./=+-]*", word) and word.lower() != "null"
+    return word if plain else json.dumps(word, ensure_ascii=False)
 
 
 def as_text(value: Any) -> str:

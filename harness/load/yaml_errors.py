@@ -101,12 +101,14 @@ def explain(error: yaml.MarkedYAMLError, source: list[str]) -> tuple[int, int, s
     if "mapping values are not allowed" in said:
         return _colon(source, line, column)
     if re.search("expected (key|<block end>|'?<document start>)", said):
-        return line + 1, column + 1, _misfit(text[:column].rstrip())
+        return line + 1, column + 1, _misfit(source, line, column)
     known = next((known for known in _MESSAGES if re.search(known.said, said)), None)
     if known is None:
         return line + 1, column + 1, f"YAML cannot read this: {error.problem}"
     if known.at_opening:
         line, column = _at(error.context_mark or error.problem_mark)
+        if re.search(r"\blose:\s*\[?\s*\*$", _line(source, line)[: column + 1]):
+            return line + 1, column + 1, "to lose every answer, write `answer: nothing`, not `*`"
     return line + 1, column + 1, _filled(known.message, _line(source, line), column)
 
 
@@ -120,13 +122,26 @@ def _colon(source: list[str], line: int, column: int) -> tuple[int, int, str]:
         start = source[above].index(text) + 1 if text else 1
         return above + 1, start, f"`{text}` is neither `key: value` nor `- item`"
     start = len(source[line]) - len(source[line].lstrip()) + 1
-    return line + 1, start, "this is indented deeper than the line above, which has a value already"
+    message = "this is indented deeper than the line above, which has a value already"
+    return line + 1, start, f"{message}; {_columns(source, line)}"
 
 
-def _misfit(before: str) -> str:
+def _misfit(source: list[str], line: int, column: int) -> str:
+    before = _line(source, line)[:column].rstrip()
     if before[-1:] in {"}", "]", '"', "'"}:
         return f"the value ended at `{before[-1]}` already; put all of it in quotes"
-    return "the indentation of this line fits no line above it"
+    return f"the indentation of this line fits no line above it; {_columns(source, line)}"
+
+
+def _columns(source: list[str], line: int) -> str:
+    """Where a line may begin: where those begin that are still open above it."""
+    columns: list[int] = []
+    for text in reversed(source[:line]):
+        column = len(text) - len(text.lstrip()) + 1
+        if text.strip() and not text.lstrip().startswith("#") and column < min(columns, default=99):
+            columns.append(column)
+    *first, last = [str(column) for column in reversed(columns)] or ["1"]
+    return f"it can begin in column {', '.join(first)}{' or ' if first else ''}{last}"
 
 
 def _at(mark: yaml.Mark | None) -> tuple[int, int]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness.errors import AuthorError
 from harness.load import command_implementation, load_implementation, load_roles
+from harness.load.document import read_document
+from harness.load.wording import as_list, as_text
 from harness.model.program import Implementation, Program
 
 if TYPE_CHECKING:
@@ -100,3 +102,35 @@ def test_wrong_command_lines(argv: list[str], problem: str) -> None:
     with pytest.raises(AuthorError) as raised:
         command_implementation(ROLES["udp-ping-client"], argv)
     assert str(raised.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("command", "items"),
+    [
+        ("python3 x.py {host} {port}", ["python3", "x.py", "{host}", "{port}"]),
+        ("java -jar m.jar --to '{to}' 25", ["java", "-jar", "m.jar", "--to", "{to}", "25"]),
+        (
+            "a 'b c' \"d: e\" null ~ - # * 程序.py",
+            [
+                "a",
+                "b c",
+                "d: e",
+                "null",
+                "~",
+                "-",
+                "#",
+                "*",
+                "程序.py",
+            ],
+        ),
+        ("echo it's {host}", ["echo", "it's", "{host}"]),
+    ],
+)
+def test_the_list_that_a_message_suggests_can_be_pasted(
+    tmp_path: Path, command: str, items: list[str]
+) -> None:
+    """It means the same command line."""
+    path = tmp_path / "wirelab.yaml"
+    path.write_text(f"name: x\nprograms:\n  x: {{run: {as_list(command)}}}\n", encoding="utf-8")
+    run = read_document(path).data["programs"]["x"]["run"]
+    assert list(map(as_text, run)) == items

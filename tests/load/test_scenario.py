@@ -107,6 +107,27 @@ def test_elsewhere_the_role_is_written(tmp_path: Path) -> None:
     assert load_scenario(path, ROLES).id == "smtp-client/mine"
 
 
+@pytest.mark.parametrize("slug", ["未知收件人", "größe_2", "A7", "2-clients", "_x"])
+def test_files_are_named_in_any_language(load: Loader, slug: str) -> None:
+    """Letters, digits, `-` and `_`."""
+    assert load(CLIENT + HEARS, slug=slug).id == f"smtp-client/{slug}"
+
+
+@pytest.mark.parametrize(
+    ("slug", "better"),
+    [
+        ("未知 收件人", "未知-收件人"),
+        ("-x", "x"),
+        ("a.b (2)", "a-b-2"),
+        ("!", "scenario"),
+    ],
+)
+def test_other_names_are_told_what_to_become(load: Loader, slug: str, better: str) -> None:
+    """Ids stand in command lines, where a blank divides."""
+    with pytest.raises(AuthorError, match=f"rename this file to `{better}.yaml`"):
+        load(CLIENT + HEARS, slug=slug)
+
+
 # -- the cast -------------------------------------------------------------------------
 
 
@@ -300,6 +321,12 @@ expect:
     assert {(d.observer, d.glob) for d in scenario.demands if isinstance(d, TextDemand)} == {
         ("files", "Log-*.txt")
     }
+
+
+def test_nothing_at_all_can_be_demanded(load: Loader) -> None:
+    """No line, whatever it may be."""
+    scenario = load(CLIENT + 'expect:\n  errors: {lacks: "*"}\n')
+    assert scenario.demands == (TextDemand("errors", Lacks(parse_pattern("*"))),)
 
 
 @pytest.mark.parametrize(("written", "status"), [("0", 0), ("3", 3), ("nonzero", None)])
