@@ -95,6 +95,7 @@ class _Actors:
         self._check_keys()
         self._check_mail()
         at = self._at() if shape.says("at") else None
+        plays = self._plays()
         return Actor(
             name=self._name,
             kind=self._kind,
@@ -103,7 +104,6 @@ class _Actors:
             plays=plays,
             tls=Tls(shape.tls),
             eol=self._eol(),
-        plays = self._plays()
             strict=shape.strict,
             answer=shape.answer if shape.says("answer") else None,
             mailboxes=tuple(shape.mailboxes),
@@ -185,15 +185,6 @@ class _Actors:
             self._kind, LineEnd.NONE
         )
 
-    # -- what it plays --------------------------------------------------------------
-
-    def _plays(self) -> str | None:
-        if self._kind is K.TERMINAL:
-            return None
-        if self._shape.says("to"):
-            return self._dialled() if "to" in self._allowed() else None
-        candidates = {e.name: e for e in self._role.endpoints.values() if e.direction == "dials"}
-        if self._shape.says("as_"):
     def _over(self, plays: str | None) -> Literal["tcp", "udp"]:
         """Over what a place where nobody answers is reached: as the endpoint that it plays."""
         endpoint = self._role.endpoints.get(plays or "")
@@ -220,6 +211,15 @@ class _Actors:
             return Choice(at)
         return Choice(at, rate=float(rates[0].removesuffix("%")) / 100, value=hit[rates[0]])
 
+    # -- what it plays --------------------------------------------------------------
+
+    def _plays(self) -> str | None:
+        if self._kind is K.TERMINAL:
+            return None
+        if self._shape.says("to"):
+            return self._dialled() if "to" in self._allowed() else None
+        candidates = {e.name: e for e in self._role.endpoints.values() if e.direction == "dials"}
+        if self._shape.says("as_"):
             return self._named(candidates)
         if self._name in candidates and self._fits(candidates[self._name]):
             return self._name

@@ -31,10 +31,10 @@ NOT_YET_KINDS = {"pop3", "dns", "icmp"}
 #: Keys that people write for want of the right one, and what is right.
 _INSTEAD_OF = {
     "level": "write what only should or may hold under `should:` or `may:` in `expect`",
-    "size": "an smtp actor announces its `limit`",
     "duplicate": "write `repeat: [3]`",
     "foreign": "only what an actor answers can come from another address",
     "how": "a full backlog is `kind: filtered`: the kernel drops the SYN",
+    "size": "an smtp actor announces its `limit`",
     "is": "write `number: {near: WORDS, is: N}`",
 }
 
