@@ -35,6 +35,14 @@ FAULTS = {
         "bare-lf",
         "greeting-not-read",
     },
+    "http_client.py": {
+        "no-host",
+        "lf-only",
+        "one-recv",
+        "waits-for-end",
+        "chunks-shown",
+        "truncated-is-whole",
+    },
     "udp_ping_client.py": {
         "late-reply-counted",
         "no-timeout",
