@@ -30,6 +30,10 @@ GOLDEN = ROOT / "fixtures" / "verdicts" / "faults"
 WRITE = bool(os.environ.get("WIRELAB_WRITE_GOLDEN"))
 FIRST_EPHEMERAL_PORT = 32_768  # of Linux (ip_local_port_range)
 
+#: Behind their first finding the program and the actor talk past each other, so who is first
+#: to hang up, and how, differs from play to play.
+RACING = {f"smtp-client/{slug}" for slug in ("greeting", "multi-line-replies", "split-reply")}
+
 REQUEST = Request(network="loopback", out=None, jobs=16)
 
 
@@ -67,6 +71,8 @@ def verdicts() -> Verdicts:
 
 def told(verdict: Verdict) -> str:
     """The text of a verdict, with the name of an actor where its port was."""
+    if verdict.plan.scenario.id in RACING:
+        verdict = replace(verdict, findings=verdict.findings[:1])
     text = failure_text(verdict)
     for actor, address in verdict.places:
         port = address.rpartition(":")[2]
@@ -78,6 +84,8 @@ def normalised(text: str) -> str:
     """Without what differs from play to play: times, ports, dates, and the order of ports."""
     text = re.sub(r"(?m)^(   [ ✗]) +\d+\.\d{3}  ", r"\1  t.ttt  ", text)
     text = re.sub(r"\b\d+(?:\.\d+)? (s|ms)\b", r"T \1", text)
+    text = re.sub(r"\b\d+ more characters", "N more characters", text)  # of a Message-ID
+    text = re.sub(r"\b\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\b", "HTTP-DATE", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?", "DATE TIME", text)
     text = re.sub(r"\b\d{5}\b", _port, text)
     return re.sub(r"(?m)(?:^ +Port .*\n)+", _in_order, text)
