@@ -62,8 +62,8 @@ def _can_be_waited_for(demand: Demand) -> bool:
 
 
 def _with_addresses(plan: Plan, record: Record) -> Scenario:
-    """The scenario with the addresses that this very play had."""
-    return substitute(plan.scenario, record.addresses)
+    """The scenario with the addresses and the losses that this very play had."""
+    return substitute(plan.scenario, {**record.addresses, **record.losses})
 
 
 def _our_own_fault(record: Record) -> str | None:

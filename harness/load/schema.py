@@ -88,11 +88,21 @@ def _heard(value: Any) -> tuple[int, str]:
     return int(found[1]), found[2] + "s"
 
 
-def _numbers(value: Any) -> list[float]:
+#: What an actor lost, which is known when the play is over.
+_LOSS = re.compile(r"\$\{[a-z][a-z0-9-]*\.(lost|loss)\}")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(_LOSS.fullmatch(value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numbers(value: Any) -> list[float | str]:
     values = value if isinstance(value, list) else [value]
-    if not values or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+    if not values or not all(map(_is_number, values)):
         raise _wrong(f"must be a number or a list of numbers, not {shown(value)}")
-    return [float(v) for v in values]
+    return [v if isinstance(v, str) else float(v) for v in values]
 
 
 def _regex(value: Any) -> str:
@@ -104,14 +114,6 @@ def _regex(value: Any) -> str:
     return text
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Block = Annotated[str, BeforeValidator(_block)]
-Duration = Annotated[float, BeforeValidator(_duration)]
-OneOrMany = Annotated[list[Text], BeforeValidator(_one_or_many)]
-Status = Annotated[int | None, BeforeValidator(_status)]
-Heard = Annotated[Any, BeforeValidator(_heard)]
-Numbers = Annotated[list[float], BeforeValidator(_numbers)]
-Regex = Annotated[str, BeforeValidator(_regex)]
 _RATE = re.compile(r"(100|[0-9]{1,2}(?:\.[0-9]{1,3})?)%")
 
 
@@ -139,7 +141,17 @@ def _mapping_to_durations(value: Any) -> Any:
     raise _wrong(f"must be a mapping such as {{8: 1300ms}} or {{30%: 200ms}}, not {shown(value)}")
 
 
+Text = Annotated[str, BeforeValidator(_text)]
+Block = Annotated[str, BeforeValidator(_block)]
+Duration = Annotated[float, BeforeValidator(_duration)]
+OneOrMany = Annotated[list[Text], BeforeValidator(_one_or_many)]
+Status = Annotated[int | None, BeforeValidator(_status)]
+Heard = Annotated[Any, BeforeValidator(_heard)]
+Numbers = Annotated[list[float | str], BeforeValidator(_numbers)]
+Regex = Annotated[str, BeforeValidator(_regex)]
 Ordinal = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, BeforeValidator(_rate)]
+Which = Annotated[int | str, BeforeValidator(_which)]
 
 
 def _form(value: Any) -> str:
@@ -148,17 +160,7 @@ def _form(value: Any) -> str:
         return "<list>"
     return "<mapping>" if isinstance(value, dict) else "<text>"
 
-Rate = Annotated[float, BeforeValidator(_rate)]
-Which = Annotated[int | str, BeforeValidator(_which)]
 
-class Shape(BaseModel):
-    """A mapping with fixed keys; another key is an error."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    def says(self, key: str) -> bool:
-        """Whether the key is in the file."""
-        return key in self.model_fields_set
 def _list_or_rate(value: Any) -> str:
     return "<list>" if isinstance(value, list) else "<rate>"
 
@@ -196,6 +198,14 @@ HitTimes = Annotated[
 ]
 
 
+class Shape(BaseModel):
+    """A mapping with fixed keys; another key is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    def says(self, key: str) -> bool:
+        """Whether the key is in the file."""
+        return key in self.model_fields_set
 
 
 # -- scenarios ------------------------------------------------------------------------

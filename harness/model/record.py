@@ -93,5 +93,22 @@ class Record:
         return values
 
     @property
+    def losses(self) -> dict[str, str]:
+        """Values for `${name.lost}` and `${name.loss}`: datagrams, and per cent to a tenth.
+
+        Those that were sent to the actor and those that it sent count together, of all that
+        were sent to it.
+        """
+        values: dict[str, str] = {}
+        for name in {event.actor for event in self.of(What.STANDS)}:
+            faults = [event.facts for event in self.of(What.FAULT) if event.actor == name]
+            lost = [facts for facts in faults if facts["fault"] == "lose"]
+            unheard = sum(facts["way"] == "heard" for facts in lost)
+            sent = unheard + sum(event.actor == name for event in self.of(What.HEARD))
+            values[f"{name}.lost"] = str(len(lost))
+            values[f"{name}.loss"] = f"{100 * len(lost) / max(sent, 1):.1f}"
+        return values
+
+    @property
     def duration(self) -> float:
         return self.events[-1].at if self.events else 0.0

@@ -163,11 +163,12 @@ class Number:
     """In a line that matches the regular expression `near` stand exactly these numbers.
 
     `values` lists what may be told (a loss of 4 may be told as 4, or as 40 per cent): one
-    of them must stand there, as a number of its own.
+    of them must stand there, as a number of its own.  `${actor.lost}` and `${actor.loss}` are
+    known when the play is over.
     """
 
     near: str
-    values: tuple[float, ...]
+    values: tuple[float | str, ...]
 
 
 Check = Has | Lacks | InOrder | Count | Number

@@ -48,6 +48,7 @@ class UdpPeer(Peer):
     def __init__(self, actor: Actor, setting: Setting) -> None:
         super().__init__(actor, setting)
         self._transport: asyncio.DatagramTransport | None = None
+        self._sock: socket.socket  # of the transport
         self._stranger: socket.socket | None = None  # speaks from another port
         self._partner: Address | None = None  # who is spoken to
         self._arrived = self._octets = self._heard = 0
@@ -72,6 +73,7 @@ class UdpPeer(Peer):
 
     async def _use(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        self._sock = sock
         self._transport, _ = await loop.create_datagram_endpoint(lambda: _Ear(self), sock=sock)
 
     def program_listens(self, place: Place) -> None:
@@ -128,10 +130,18 @@ class UdpPeer(Peer):
             if self._transport is None:
                 return
             self._note(What.SAID, parcel.data, note=shown_address(address), entry=entry)
-            if parcel.foreign and self._stranger:
-                self._stranger.sendto(parcel.data, address)
-            else:
-                self._transport.sendto(parcel.data, None if self.actor.to else address)
+            sock = self._stranger if parcel.foreign else self._sock
+            try:
+                self._emit(sock or self._sock, parcel.data, address)
+            except OSError as error:
+                self.came_back(error)
+
+    def _emit(self, sock: socket.socket, data: bytes, address: Address) -> None:
+        """Send it past asyncio, whose `sendto` drops a datagram without octets."""
+        if self.actor.to:  # the socket is connected
+            sock.send(data)
+        else:
+            sock.sendto(data, address)
 
     # -- faults -----------------------------------------------------------------------
 
@@ -171,9 +181,10 @@ class UdpPeer(Peer):
         await self._use(await self._setting.network.dial(self._program, "udp", deadline=deadline))
         self._partner = self._program
 
-    def refused(self) -> None:
-        """A datagram came back: nobody is where it was sent (RFC 1122 4.1.3.1)."""
-        if self.actor.to is not None:  # else it went to a client that has ended meanwhile
+    def came_back(self, error: Exception) -> None:
+        """A datagram came back, as from where nobody is (RFC 1122 4.1.3.1)."""
+        refused = isinstance(error, ConnectionRefusedError)
+        if refused and self.actor.to is not None:  # else to a client that has ended meanwhile
             self._note(What.BROKEN, note="the program's port is unreachable")
 
     async def close(self) -> None:
@@ -200,5 +211,4 @@ class _Ear(asyncio.DatagramProtocol):
         self._peer.arrive(data, addr)
 
     def error_received(self, exc: Exception) -> None:
-        if isinstance(exc, ConnectionRefusedError):
-            self._peer.refused()
+        self._peer.came_back(exc)
