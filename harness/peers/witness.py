@@ -25,6 +25,7 @@ class Witness:
     def __init__(self, peer: Peer, number: int, recorder: Recorder) -> None:
         self.number = number
         self.transport: asyncio.Transport | None = None
+        self._connection: asyncio.Transport | None = None
         self._peer = peer
         self._recorder = recorder
         self._heard = 0
@@ -36,7 +37,7 @@ class Witness:
 
     def opened(self, transport: asyncio.Transport) -> None:
         """The connection is there; what it is over (TLS, say) may change later."""
-        self.transport = transport
+        self.transport = self._connection = transport
         self._note(What.OPENED, note=shown_address(transport.get_extra_info("peername")))
 
     def heard(self, data: bytes) -> bool:
@@ -73,9 +74,9 @@ class Witness:
 
     def _hear_the_rest(self) -> None:
         """Where writing failed, what the program had sent before still lies in the socket."""
-        if self.transport is None or self.transport.get_extra_info("sslcontext"):
-            return
-        fd = self.transport.get_extra_info("socket").fileno()
+        if self._connection is None or self._connection is not self.transport:
+            return  # over TLS the bytes in the socket are not what was said
+        fd = self._connection.get_extra_info("socket").fileno()
         with contextlib.suppress(OSError):  # there is no more of it
             while (data := os.read(fd, _CHUNK)) and self.heard(data):
                 pass
@@ -100,7 +101,8 @@ class Witness:
 
     def abort(self) -> asyncio.Future[None] | None:
         """Close the connection at once; what is done when it is gone, None if it was."""
-        if self.transport is None or self._gone.done():
+        if self._connection is None or self._gone.done():
             return None
-        self.transport.abort()
+        # the one below TLS: closed twice, asyncio's TLS transport forgets what it stands on
+        self._connection.abort()
         return self._gone
