@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import pipeline
 from harness.model.verdict import Outcome
+from harness.report import folder as run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -206,9 +207,9 @@ def shares_of_rooms(plan: Plan, request: pipeline.Request, count: int = 30) -> d
             (play_module, "start", "launch"),
             (play_module, "make_peer", "peers"),
             (pipeline, "judge", "judge"),
-            (pipeline, "write_record", "record"),
-            (pipeline, "transcript", "report"),
-            (pipeline, "failure_text", "report"),
+            (run_folder, "write_record", "record"),
+            (run_folder, "transcript", "report"),
+            (run_folder, "failure_text", "report"),
         ):
             stack.enter_context(timed(module, name, room, spent))
         for _ in range(count):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -14,9 +19,12 @@ from harness.errors import AuthorError, UsageError, WirelabError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.console import Console
+
     from harness.model.plan import Plan
     from harness.model.verdict import Verdict
     from harness.pipeline import Programme, Request
+    from harness.report import Target
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -28,30 +36,105 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status (docs/command-line.md)."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    before = _on_interrupt(_interrupt_once)
+    _harden_streams()
+    status = 0
+    try:
+        status = _command(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
+        pass
+    except OSError as error:
+        _complain(_explain(error))
+        status = _worst(status, BROKEN)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - nobody but us can read a traceback of ours
+        _complain(f"wirelab: Wirelab itself failed: {_where(error)}{error!r}")
+        status = BROKEN
+    for stream in (sys.stdout, sys.stderr):
+        _let_go_of(stream)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if argv is None else before)  # all is said
+    sys.exit(status)
+
+
+def _on_interrupt(handler: Any) -> Any:
+    """Set what Ctrl-C does, unless the shell wants it ignored; what it did before."""
+    before = signal.getsignal(signal.SIGINT)
+    return before if before is signal.SIG_IGN else signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt_once(*_: object) -> NoReturn:
+    """A second Ctrl-C must not break off what the first one has set going."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _command(words: list[str]) -> int:
     cut = words.index("--") if "--" in words else len(words)
     try:
-        status = wirelab.main(
+        status: int | None = wirelab.main(
             words[:cut],
             prog_name="wirelab",
             standalone_mode=False,
             obj={"command": tuple(words[cut + 1 :]), "cut": cut < len(words)},
         )
-    except click.UsageError as error:
+    except click.ClickException as error:
         error.show()
-        status = WRONG_INPUT
+        return WRONG_INPUT
     except (AuthorError, UsageError) as error:
-        click.echo(str(error), err=True)
-        status = WRONG_INPUT
+        _complain(str(error))
+        return WRONG_INPUT
     except WirelabError as error:
-        click.echo(f"wirelab: {error}", err=True)
-        status = BROKEN
+        _complain(f"wirelab: {error}")
+        return BROKEN
     except (click.Abort, KeyboardInterrupt):
-        status = INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
-        sys.stderr.close()
-        status = 0
-    sys.exit(status or 0)
+        return INTERRUPTED
+    except SystemExit:  # click's way to leave where the pipe that it writes to is closed
+        return 0
+    return status or 0
+
+
+def _worst(*statuses: int) -> int:
+    """What a run ends with where several hold."""
+    order = (INTERRUPTED, WRONG_INPUT, BROKEN, FAILED, 0)
+    return min(statuses, key=order.index)
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is left to be told
+        click.echo(text, err=True)
+
+
+def _explain(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"wirelab: {os.fsdecode(error.filename)}: {reason}"
+    return f"wirelab: the output cannot be written: {reason}"
+
+
+def _where(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}: " if frames else ""
+
+
+def _harden_streams() -> None:
+    """No character may end the output, whatever the locale can show of it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed (`>&-`), and its number must not go to a socket
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of(stream: TextIO) -> None:
+    """What cannot be written any more must not be tried again when the interpreter ends."""
+    try:
+        stream.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(context_settings=_CONTEXT)
@@ -61,6 +144,16 @@ def wirelab() -> None:
 
 
 _PATHS = click.argument("paths", nargs=-1, metavar="[PATH]...")
+
+
+def _asked(paths: tuple[str, ...]) -> tuple[str, ...]:
+    from harness.pipeline import DEFAULT_SCENARIOS  # noqa: PLC0415 - `--help` need not load it
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder does not exist any more; go to another one") from None
+    return paths or (DEFAULT_SCENARIOS,)
 
 
 @wirelab.command()
@@ -85,7 +178,7 @@ _PATHS = click.argument("paths", nargs=-1, metavar="[PATH]...")
     help="Where the plays happen.",
 )
 @click.option("--seed", type=int, help="Repeat a run that used chance.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write results here.")
+@click.option("--json", "json_file", metavar="FILE", help="Write results here; - is the output.")
 @click.option(
     "--out", default="run", show_default=True, metavar="DIR", help="Where run folders are kept."
 )
@@ -97,14 +190,15 @@ def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
     """Play scenarios (default: scenarios/) against an implementation.
 
     With `-- COMMAND...` they are played against that command line, in which {host}, {port}
-    and the role's parameters may stand; no implementation file is needed then.
+    and the role's parameters may stand; no implementation file is needed then.  A PATH is a
+    file, a folder, or FILE[case].
     """
     from harness import pipeline  # noqa: PLC0415 - `--help` need not load it
 
     if obj["cut"] and not obj["command"]:
         raise click.UsageError("a command line must follow `--`")
     request = pipeline.Request(
-        paths=paths or (pipeline.DEFAULT_SCENARIOS,),
+        paths=_asked(paths),
         implementation=options["implementation"],
         command=obj["command"],
         role=options["role"],
@@ -124,37 +218,69 @@ def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
 
 
 def _play(programme: Programme, request: Request, options: dict[str, Any]) -> int:
-    import asyncio  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
-
     from harness import pipeline, report  # noqa: PLC0415
 
-    display = _Display(programme, request, quiet=options["quiet"], verbose=options["verbose"])
-    started = time.monotonic()
-    interrupted = False
-    with display:
+    report.check_folder(options["out"])
+    target = report.Target(options["json_file"]) if options["json_file"] else None
+    for note in programme.notes:
+        click.echo(note, err=True)
+    with _Interrupt() as interrupt:
+        display = _Display(programme, request, options, target, interrupt.end)
+        started = time.monotonic()
+        with display:
+            _perform(programme, request, display, interrupt)
+        seconds, verdicts = time.monotonic() - started, display.in_order()
+        results = pipeline.results_of(verdicts, programme, request, seconds)
+        unwritten = _write(target, results)
+        display.say(
+            report.summary(verdicts, seconds=seconds, network=programme.rung, seed=request.seed)
+        )
+        if interrupt.came:
+            display.say("interrupted; the results so far are those above")
+        for trouble in filter(None, (unwritten, display.trouble)):
+            _complain(f"wirelab: {trouble}")
+    return _worst(
+        _status(verdicts),
+        BROKEN if unwritten or display.trouble else 0,
+        INTERRUPTED if interrupt.came or display.is_cut_off else 0,
+    )
+
+
+def _perform(
+    programme: Programme, request: Request, display: _Display, interrupt: _Interrupt
+) -> None:
+    """Play to the end, or until it is interrupted."""
+    import asyncio  # noqa: PLC0415
+
+    from harness import pipeline  # noqa: PLC0415
+
+    async def perform() -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - we are in one
+        interrupt.call(lambda: loop.call_soon_threadsafe(task.cancel))
         try:
-            asyncio.run(
-                pipeline.play_all(
-                    programme.plans,
-                    request,
-                    on_start=display.started,
-                    on_verdict=display.finished,
-                )
+            await pipeline.play_all(
+                programme.plans, request, on_start=display.started, on_verdict=display.finished
             )
-        except KeyboardInterrupt:
-            interrupted = True
-    seconds = time.monotonic() - started
-    verdicts = display.in_order()
-    if options["json_file"]:
-        data = pipeline.results_of(verdicts, programme, request, seconds)
-        pipeline.write_results(data, Path(options["json_file"]))
-    told = report.summary(verdicts, seconds=seconds, network=programme.rung, seed=request.seed)
-    display.say(told)
-    if interrupted:
-        display.say("interrupted; the results so far are those above")
-        return INTERRUPTED
-    return _status(verdicts)
+        finally:
+            interrupt.call(lambda: None)
+
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(perform())
+
+
+def _write(target: Target | None, results: dict[str, Any]) -> str:
+    """Write the results file; why that failed."""
+    try:
+        if target:
+            target.write(results)
+    except BrokenPipeError:  # the reader of standard output has seen enough
+        return ""
+    except OSError as error:
+        return f"the output cannot be written: {error.strerror}"
+    except WirelabError as error:
+        return str(error)
+    return ""
 
 
 def _status(verdicts: Sequence[Verdict]) -> int:
@@ -166,26 +292,84 @@ def _status(verdicts: Sequence[Verdict]) -> int:
     return FAILED if Outcome.FAILED in outcomes else 0
 
 
+class _Interrupt:
+    """Ctrl-C ends the plays once: pressed again, it must not break off their clean-up."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._ended = False
+        self._stop: Callable[[], object] = lambda: None
+
+    def __enter__(self) -> _Interrupt:  # noqa: PYI034 - private
+        self._before = _on_interrupt(self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _on_interrupt(signal.SIG_IGN if self.came else self._before)
+
+    def call(self, stop: Callable[[], object]) -> None:
+        """What ends the plays; called at once if they are to end already."""
+        self._stop = stop
+        if self._ended:
+            stop()
+
+    def end(self) -> None:
+        """End the plays, without anybody having pressed a key."""
+        if not self._ended:
+            self._ended = True
+            self._stop()
+
+    def _hear(self, *_: object) -> None:
+        self.came = True
+        self.end()
+
+
+def _console(*, on_error: bool) -> Console:
+    from rich.console import Console  # noqa: PLC0415
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to us what becomes of the plays; rich would end the process."""
+            raise  # noqa: PLE0704 - rich calls this where it caught the error
+
+    return Plain(stderr=on_error, highlight=False, markup=False, soft_wrap=True, emoji=False)
+
+
 class _Display:
-    """Tells verdicts as they come: live on a terminal, plain lines in a pipe."""
+    """Tells verdicts as they come: live on a terminal, plain lines in a pipe.
+
+    Attributes:
+        trouble: Why the output cannot be written; empty if it can.
+        is_cut_off: Whether its reader went away before all was played.
+    """
 
     def __init__(
-        self, programme: Programme, request: Request, *, quiet: bool, verbose: bool
+        self,
+        programme: Programme,
+        request: Request,
+        options: dict[str, Any],
+        target: Target | None,
+        on_trouble: Callable[[], None],
     ) -> None:
-        from rich.console import Console  # noqa: PLC0415
-
-        self._console = Console(highlight=False, markup=False, soft_wrap=True, emoji=False)
+        self.trouble = ""
+        self._console = _console(on_error=target is not None and target.on_standard_output)
         self._programme = programme
         self._request = request
-        self._quiet = quiet
-        self._verbose = verbose
+        self._quiet = options["quiet"]
+        self._verbose = options["verbose"]
+        self._on_trouble = on_trouble
+        self._mute = False
         self._verdicts: dict[str, Verdict] = {}
         self._playing: dict[str, None] = {}
         self._status: Any = None
 
+    @property
+    def is_cut_off(self) -> bool:
+        return self._mute and len(self._verdicts) < len(self._programme.plans)
+
     def __enter__(self) -> _Display:  # noqa: PYI034 - private
         if self._console.is_terminal:
-            self._status = self._console.status("")
+            self._status = self._console.status("", spinner="line")
             self._status.start()
         return self
 
@@ -207,7 +391,16 @@ class _Display:
         return [self._verdicts[p.id] for p in self._programme.plans if p.id in self._verdicts]
 
     def say(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style)
+        """Print a line; where that fails, no more is printed and the plays are ended."""
+        if self._mute:
+            return
+        try:
+            self._console.print(text, style=style)
+        except OSError as error:
+            self._mute = True
+            if not isinstance(error, BrokenPipeError):
+                self.trouble = f"the output cannot be written: {error.strerror}"
+            self._on_trouble()
 
     def _update(self) -> None:
         if self._status:
@@ -258,7 +451,7 @@ def check(paths: tuple[str, ...]) -> int:
     """
     from harness import pipeline  # noqa: PLC0415
 
-    number, problems = pipeline.check(paths or (pipeline.DEFAULT_SCENARIOS,))
+    number, problems = pipeline.check(_asked(paths))
     for problem in problems:
         click.echo(str(problem))
     files = f"{number} file{'' if number == 1 else 's'}"
@@ -277,17 +470,14 @@ def list_scenarios(paths: tuple[str, ...], role: str | None, tags: tuple[str, ..
     """List the scenarios: id, cases and title."""
     from harness import pipeline  # noqa: PLC0415
 
-    scenarios, _ = pipeline.load(paths or (pipeline.DEFAULT_SCENARIOS,))
-    chosen = [
-        scenario
-        for scenario in scenarios
-        if (role is None or scenario.role == role) and (not tags or set(tags) & set(scenario.tags))
-    ]
+    chosen, problems = pipeline.listing(_asked(paths), role=role, tags=tags)
+    for problem in problems:
+        click.echo(str(problem), err=True)
     width = max((len(scenario.id) for scenario in chosen), default=0)
     for scenario in chosen:
         cases = f"  [{', '.join(case.name for case in scenario.cases)}]" if scenario.cases else ""
         click.echo(f"{scenario.id:{width}}  {scenario.title}{cases}")
-    return 0 if chosen else WRONG_INPUT
+    return 0 if chosen and not problems else WRONG_INPUT
 
 
 @wirelab.command()

@@ -7,21 +7,23 @@ have them played, and show the verdicts.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
-import shlex
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import report
 from harness.errors import AuthorError, Problem, UsageError, WirelabError
 from harness.judge import judge, satisfied
 from harness.load import (
     command_implementation,
+    find,
     find_scenarios,
+    folder_with_roles,
+    is_implementation,
     load_implementation,
     load_roles,
     load_scenarios,
@@ -29,22 +31,20 @@ from harness.load import (
 from harness.model.verdict import Outcome, Verdict
 from harness.network import rung_of
 from harness.plan import make_plans
-from harness.record import write_record
-from harness.report import failure_text, results, transcript
+from harness.plan.choice import check_cases, choose, keyword_filter
+from harness.plan.notes import notes
 from harness.report.results import RunFacts
 from harness.run import Stage, play
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.model.plan import Plan
     from harness.model.program import Implementation, Role
-    from harness.model.record import Record
     from harness.model.scenario import Scenario
 
 DEFAULT_SCENARIOS = "scenarios"
 DEFAULT_IMPLEMENTATION = "reference"
-IMPLEMENTATION_FILE = "wirelab.yaml"
 #: Scenarios mostly wait, so several share a core.
 _PLAYS_PER_CORE = 4
 
@@ -70,6 +70,18 @@ class Request:
     stop_at_first_failure: bool = False
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """Those options that decide how a play goes, where they are not the default."""
+        whose = () if self.command or self.by_default else ("-i", self.implementation)
+        where = () if self.network == "auto" else ("--network", self.network)
+        return (*whose, *where)
+
+    @property
+    def by_default(self) -> bool:
+        """Whether nobody said whose programs are played."""
+        return self.implementation == DEFAULT_IMPLEMENTATION
+
+    @property
     def workers(self) -> int:
         """How many plays go on at once."""
         return self.jobs or _PLAYS_PER_CORE * (os.cpu_count() or 1)
@@ -77,11 +89,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Programme:
-    """What will be played, in order, and by whom."""
+    """What will be played, in order, and by whom; `notes` are said before."""
 
     plans: tuple[Plan, ...]
     implementation: Implementation
     rung: str
+    notes: tuple[str, ...] = ()
 
 
 def prepare(request: Request) -> Programme:
@@ -89,50 +102,57 @@ def prepare(request: Request) -> Programme:
 
     Raises:
         AuthorError: with every problem of every file.
+        UsageError: what was asked for does not go together.
         MachineError: the network that was asked for cannot be had.
     """
+    wanted = keyword_filter(request.keyword)
     rung = rung_of(request.network)
-    scenarios, roles = load(request.paths)
-    chosen = [scenario for scenario in scenarios if _chosen(scenario, request)]
+    found = find(request.paths)
+    scenarios, roles = _loaded([each.file for each in found])
+    cases = {str(each.file): each.cases for each in found}
+    chosen = choose(scenarios, role=request.role, tags=request.tags)
+    for scenario in chosen:
+        check_cases(scenario, cases[scenario.file] or ())
     implementation = _implementation(request, chosen, roles)
-    plans = (
+    plans = [
         plan
         for scenario in chosen
         for plan in make_plans(
             scenario, roles[scenario.role], implementation, offers=rung.offers, rung=rung.rung
         )
-    )
-    wanted = _keyword_filter(request.keyword)
-    return Programme(tuple(plan for plan in plans if wanted(plan)), implementation, rung.rung)
+        if _asked_for(plan, cases[scenario.file]) and wanted(plan)
+    ]
+    told = tuple(notes(plans, rung.offers))
+    return Programme(tuple(plans), implementation, rung.rung, told)
 
 
-def load(paths: Iterable[str]) -> tuple[list[Scenario], dict[str, Role]]:
-    """The scenarios below these paths, and all roles that are known there.
+def _asked_for(plan: Plan, cases: set[str] | None) -> bool:
+    return cases is None or plan.case in cases
 
-    Raises:
-        AuthorError: with every problem of every file.
-    """
-    places = [Path(path) for path in paths]
-    files = find_scenarios(places)
-    roles = load_roles(_folder_with_roles(places))
+
+def _loaded(files: Sequence[Path]) -> tuple[list[Scenario], dict[str, Role]]:
+    roles = load_roles(folder_with_roles(files))
     scenarios, problems = load_scenarios(files, roles)
     if problems:
         raise AuthorError(problems)
     return scenarios, roles
 
 
-def _folder_with_roles(places: Iterable[Path]) -> Path | None:
-    """The folder of scenarios that adds roles of its own (`roles.yaml`)."""
-    near = (folder for place in places for folder in (place, *place.absolute().parents[:2]))
-    return next((folder for folder in near if (folder / "roles.yaml").is_file()), None)
+def listing(
+    paths: Sequence[str], *, role: str | None = None, tags: Sequence[str] = ()
+) -> tuple[list[Scenario], list[Problem]]:
+    """The scenarios below these paths that are right, and the problems of the others."""
+    files = [found.file for found in find(paths)]
+    scenarios, problems = load_scenarios(files, load_roles(folder_with_roles(files)))
+    return choose(scenarios, role=role, tags=tags), problems
 
 
-def check(paths: Iterable[str]) -> tuple[int, list[Problem]]:
+def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
     """How many scenario and implementation files there are, and every problem in them."""
     places = [Path(path) for path in paths]
-    programs = [place for place in places if _is_implementation(place)]
+    programs = [place for place in places if is_implementation(place)]
     files = find_scenarios([place for place in places if place not in programs])
-    roles = load_roles(_folder_with_roles(places))
+    roles = load_roles(folder_with_roles([*places, *files]))
     _, problems = load_scenarios(files, roles)
     for path in programs:
         try:
@@ -142,41 +162,18 @@ def check(paths: Iterable[str]) -> tuple[int, list[Problem]]:
     return len(files) + len(programs), problems
 
 
-def _is_implementation(place: Path) -> bool:
-    return place.name == IMPLEMENTATION_FILE or (place / IMPLEMENTATION_FILE).is_file()
-
-
-def _chosen(scenario: Scenario, request: Request) -> bool:
-    if request.role and scenario.role != request.role:
-        return False
-    return not request.tags or bool(set(request.tags) & set(scenario.tags))
-
-
 def _implementation(
     request: Request, scenarios: Sequence[Scenario], roles: dict[str, Role]
 ) -> Implementation:
     if not request.command:
+        if request.by_default and not is_implementation(Path(request.implementation)):
+            raise UsageError("say whose programs are to be played: -i FILE|DIR, or `-- COMMAND...`")
         return load_implementation(Path(request.implementation), roles)
     played = sorted({scenario.role for scenario in scenarios})
     if len(played) > 1:
         raise UsageError(f"one command line cannot play {', '.join(played)}; choose one by --role")
     role = roles[played[0]] if played else next(iter(roles.values()))
     return command_implementation(role, request.command, folder=Path.cwd())
-
-
-def _keyword_filter(expression: str) -> Callable[[Plan], bool]:
-    """`-k`, in the language of pytest: words of the id, `and`, `or`, `not`."""
-    if not expression:
-        return lambda _plan: True
-    from _pytest.mark.expression import Expression  # noqa: PLC0415 - pytest costs 90 ms
-
-    compiled = Expression.compile(expression)
-
-    def wanted(plan: Plan) -> bool:
-        words = f"{plan.id} {plan.scenario.title} {' '.join(plan.scenario.tags)}".lower()
-        return compiled.evaluate(lambda name, /, **_: name.lower() in words)
-
-    return wanted
 
 
 # -- playing --------------------------------------------------------------------------
@@ -230,43 +227,15 @@ async def _verdict(plan: Plan, stage: Stage, request: Request) -> Verdict:
     except Exception as error:  # noqa: BLE001 - one broken play must not end the others
         return Verdict(plan, Outcome.ERROR, reason=f"Wirelab failed: {error!r}")
     verdict = replace(verdict, duration_s=time.monotonic() - started)
-    return _kept(plan, record, verdict, request)
-
-
-def _kept(plan: Plan, record: Record, verdict: Verdict, request: Request) -> Verdict:
-    """Write the run folder."""
     if request.out is None:
         return verdict
-    folder = Path(request.out) / _folder_name(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    verdict = replace(verdict, run_folder=str(folder))
-    write_record(record, folder / "record.jsonl")
-    (folder / "transcript.txt").write_text(transcript(plan, record), encoding="utf-8")
-    story = failure_text(verdict, again=again(plan, request))
-    (folder / "verdict.txt").write_text(story, encoding="utf-8")
-    return verdict
-
-
-def _folder_name(plan: Plan) -> str:
-    """The plan's id, with its case in a form that every file system takes."""
-    if not plan.case:
-        return plan.scenario.id
-    case = "".join(char if char.isalnum() or char in "-_.@" else "_" for char in plan.case)
-    return f"{plan.scenario.id}[{case}]"
+    return report.keep(verdict, record, request.out, again=again(plan, request))
 
 
 def again(plan: Plan, request: Request) -> str:
     """The command that plays this plan again."""
-    words = ["wirelab", "run", plan.scenario.file]
-    if plan.case:
-        words += ["-k", plan.case] if plan.case.isidentifier() else []
-    if plan.scenario.by_chance:
-        words += ["--seed", str(request.seed)]
-    if request.command:
-        words += ["--", *request.command]
-    elif request.implementation != DEFAULT_IMPLEMENTATION:
-        words += ["-i", request.implementation]
-    return shlex.join(words)
+    seed = ("--seed", str(request.seed)) if plan.scenario.by_chance else ()
+    return report.again(plan, options=(*request.options, *seed), command=request.command)
 
 
 # -- reporting ------------------------------------------------------------------------
@@ -284,12 +253,4 @@ def results_of(
         implementation=programme.implementation.name,
         path=programme.implementation.path,
     )
-    return results(verdicts, facts)
-
-
-def write_results(data: dict[str, Any], path: Path) -> None:
-    """Write the results file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    return report.results(verdicts, facts)

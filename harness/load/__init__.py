@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import AuthorError, Problem
+from harness.load.find import Found, find, folder_with_roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from harness.model.scenario import Scenario
 
 __all__ = [
+    "Found",
     "command_implementation",
+    "find",
     "find_scenarios",
+    "folder_with_roles",
+    "is_implementation",
     "load_implementation",
     "load_roles",
     "load_scenario",
@@ -36,23 +41,7 @@ def find_scenarios(paths: Iterable[Path]) -> list[Path]:
     Raises:
         AuthorError: if a path does not exist.
     """
-    found: dict[Path, None] = {}
-    problems: list[Problem] = []
-    for path in paths:
-        if path.is_dir():
-            found |= dict.fromkeys(_in_folder(path))
-        elif path.exists():
-            found[path] = None
-        else:
-            problems.append(Problem(str(path), 1, 1, "there is no such file or folder"))
-    if problems:
-        raise AuthorError(problems)
-    return list(found)
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    files = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]
-    return sorted(f for f in files if f.name != "roles.yaml" and not f.parent.name.startswith("."))
+    return [found.file for found in find(list(map(str, paths)))]
 
 
 def load_scenario(path: Path, roles: Mapping[str, Role]) -> Scenario:
@@ -97,6 +86,11 @@ def load_roles(folder: Path | None = None) -> dict[str, Role]:
     from harness.load import roles  # noqa: PLC0415 - imports pydantic
 
     return roles.load_roles(folder)
+
+
+def is_implementation(place: Path) -> bool:
+    """Whether a path is that of an implementation file, or of a folder that has one."""
+    return place.name == "wirelab.yaml" or (place / "wirelab.yaml").is_file()
 
 
 def load_implementation(path: Path, roles: Mapping[str, Role]) -> Implementation:

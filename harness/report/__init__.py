@@ -1,7 +1,20 @@
 """Projections of verdicts and records, for people and for machines; never read back."""
 
+from harness.report.again import again
+from harness.report.folder import check_folder, keep
 from harness.report.results import results
+from harness.report.target import Target
 from harness.report.text import failure_text, one_line, summary
 from harness.report.transcript import transcript
 
-__all__ = ["failure_text", "one_line", "results", "summary", "transcript"]
+__all__ = [
+    "Target",
+    "again",
+    "check_folder",
+    "failure_text",
+    "keep",
+    "one_line",
+    "results",
+    "summary",
+    "transcript",
+]

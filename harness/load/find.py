@@ -1,0 +1,91 @@
+"""Which scenario files are meant by what stands on a command line."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import AuthorError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_ROLES = "roles.yaml"
+
+
+@dataclass
+class Found:
+    """A scenario file, as it was given first; `cases` are those asked for, None is all."""
+
+    file: Path
+    cases: set[str] | None = field(default_factory=set)
+
+    def ask(self, case: str | None) -> None:
+        """Have this case played too, or all of them."""
+        if case is None:
+            self.cases = None
+        elif self.cases is not None:
+            self.cases.add(case)
+
+
+def find(paths: Sequence[str]) -> list[Found]:
+    """The scenario files of `FILE`, `FILE[case]` and folders, each once.
+
+    Raises:
+        AuthorError: if a path does not exist.
+        UsageError: if it looks like a command line that lacks its `--`.
+    """
+    found: dict[Path, Found] = {}
+    missing: list[str] = []
+    for path in paths:
+        place, case = _split(path)
+        if not _is(place, Path.exists):
+            missing.append(path)
+        for file in _files(place):
+            found.setdefault(file.resolve(), Found(file)).ask(case)
+    _complain(missing, paths)
+    return list(found.values())
+
+
+def _split(path: str) -> tuple[Path, str | None]:
+    """`FILE[case]`; a real file of that name wins."""
+    if path.endswith("]") and not _is(Path(path), Path.exists):
+        for cut in (at for at, char in enumerate(path) if char == "["):
+            if _is(file := Path(path[:cut]), Path.is_file):
+                return file, path[cut + 1 : -1]
+    return Path(path), None
+
+
+def _is(path: Path, asked: Callable[[Path], bool]) -> bool:
+    try:
+        return asked(path)
+    except OSError:  # a name that is too long, say
+        return False
+
+
+def _files(place: Path) -> Iterable[Path]:
+    if not _is(place, Path.is_dir):
+        return [place] if _is(place, Path.exists) else []
+    files = sorted([*place.glob("*.yaml"), *place.glob("*/*.yaml")])
+    return [file for file in files if file.name != _ROLES and not file.parent.name.startswith(".")]
+
+
+def _complain(missing: Sequence[str], paths: Sequence[str]) -> None:
+    if any("{" in path or ("/" not in path and shutil.which(path)) for path in missing):
+        at = paths.index(missing[0])
+        words = ["wirelab", "run", *paths[:at], "--", *paths[at:]]
+        raise UsageError(
+            f"there is no file or folder `{missing[0]}`; "
+            f"a command line stands behind `--`: {shlex.join(words)}"
+        )
+    if missing:
+        raise AuthorError(Problem(p, 1, 1, "there is no such file or folder") for p in missing)
+
+
+def folder_with_roles(places: Iterable[Path]) -> Path | None:
+    """The folder of scenarios that adds roles of its own (`roles.yaml`)."""
+    near = (folder for place in places for folder in (place, *place.absolute().parents[:2]))
+    return next((folder for folder in near if _is(folder / _ROLES, Path.is_file)), None)

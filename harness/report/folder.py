@@ -1,0 +1,67 @@
+"""The run folder of a play: its record, its transcript and its verdict."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import MachineError
+from harness.record import write_record
+from harness.report.text import failure_text
+from harness.report.transcript import transcript
+
+if TYPE_CHECKING:
+    from harness.model.plan import Plan
+    from harness.model.record import Record
+    from harness.model.verdict import Verdict
+
+
+def check_folder(name: str, *, option: str = "--out") -> None:
+    """See that run folders can be written here.
+
+    Raises:
+        MachineError: they cannot.
+    """
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=name):
+            pass
+    except OSError as error:
+        raise MachineError(
+            f"{name}: cannot be written ({error.strerror}); give {option} DIR"
+        ) from error
+
+
+def keep(verdict: Verdict, record: Record, out: str, *, again: str) -> Verdict:
+    """Write the run folder of a verdict below `out`; the verdict then names it.
+
+    A verdict is not lost with its folder: where it cannot be written, that is its `reason`.
+    """
+    folder = Path(out, folder_name(verdict.plan))
+    kept = replace(verdict, run_folder=str(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_record(record, folder / "record.jsonl")
+        _write(folder / "transcript.txt", transcript(verdict.plan, record))
+        _write(folder / "verdict.txt", failure_text(kept, again=again))
+    except OSError as error:
+        told = f"{folder} cannot be written: {error.strerror}"
+        return replace(verdict, reason="; ".join(filter(None, [verdict.reason, told])))
+    return kept
+
+
+def folder_name(plan: Plan) -> str:
+    """The plan's id, with its case in a form that every file system takes."""
+    name = plan.scenario.id
+    if plan.case:
+        case = "".join(char if char.isalnum() or char in "-_.@" else "_" for char in plan.case)
+        name = f"{name}[{case}]"
+    return name.encode(sys.getfilesystemencoding(), "backslashreplace").decode()
+
+
+def _write(path: Path, text: str) -> None:
+    """UTF-8, whatever bytes were in the names of files."""
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
