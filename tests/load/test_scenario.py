@@ -11,6 +11,7 @@ from harness.load import load_roles, load_scenario
 from harness.model.exchange import Arrow, Directive
 from harness.model.faults import Choice, Faults
 from harness.model.scenario import (
+    Actor,
     ActorKind,
     Case,
     Count,
@@ -190,6 +191,64 @@ def test_faults_and_answers_of_datagrams(load: Loader) -> None:
     lost = Choice({2: None, 5: None})
     assert pong.faults == Faults(lose=lost, delay=Choice({8: 1.3}))
     assert not scenario.by_chance
+
+
+def faults_of(load: Loader, text: str) -> Actor:
+    cast = f"title: F\ncast:\n  pong: {{kind: udp, at: 7, answer: echo, {text}}}\n"
+    return load(f"{cast}expect: {{exit: 0}}\n", role="udp-ping-client").cast["pong"]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("lose: 30%", Faults(lose=Choice(rate=0.3))),
+        ("reorder: 2.5%", Faults(reorder=Choice(rate=0.025))),
+        ("foreign: [1]", Faults(foreign=Choice({1: None}))),
+        ("corrupt: [4]", Faults(corrupt=Choice({4: None}))),
+        ("corrupt: {4: 7}", Faults(corrupt=Choice({4: 7}))),
+        ("truncate: {4: 0}", Faults(truncate=Choice({4: 0}))),
+        ("repeat: 100%", Faults(repeat=Choice(rate=1.0))),
+        ("delay: {2: 1s, 30%: 200ms}", Faults(delay=Choice({2: 1.0}, rate=0.3, value=0.2))),
+    ],
+)
+def test_a_fault_hits_datagrams_by_ordinal_or_by_chance(
+    load: Loader, text: str, faults: Faults
+) -> None:
+    """Of what it answers, and below `hear` of what it hears."""
+    assert faults_of(load, text).faults == faults
+    if "foreign" not in text:
+        pong = faults_of(load, f"hear: {{{text}}}")
+        assert (pong.faults_heard, pong.faults) == (faults, Faults())
+
+
+@pytest.mark.parametrize(
+    ("text", "by_chance"),
+    [("lose: 30%", True), ("hear: {delay: {1%: 1s}}", True), ("lose: 100%, repeat: [1]", False)],
+)
+def test_whether_chance_has_a_part_in_it(load: Loader, text: str, by_chance: bool) -> None:
+    """What always happens is no chance."""
+    assert faults_of(load, text).by_chance is by_chance
+
+
+def test_a_place_where_nobody_is_speaks_the_protocol_of_its_endpoint(load: Loader) -> None:
+    """Where nobody answers datagrams, none are answered."""
+    text = "title: F\ncast: {{nobody: {{kind: {}, at: 7}}}}\nexpect: {{exit: 0}}\n"
+    for kind in ("closed", "filtered"):
+        for role, over in (("udp-ping-client", "udp"), ("smtp-client", "tcp")):
+            nobody = load(text.format(kind), role=role).cast["nobody"]
+            assert (nobody.over, nobody.transport) == (over, over)
+
+
+def test_losses_are_known_where_the_play_is_over(load: Loader) -> None:
+    """As numbers, and in patterns."""
+    scenario = load(
+        "title: F\ncast: {pong: {kind: udp, at: 7, answer: echo, lose: 30%}}\n"
+        'expect: {screen: [{number: {near: lost, is: ["${pong.lost}", 4]}}]}\n',
+        role="udp-ping-client",
+    )
+    (demand,) = scenario.demands
+    assert isinstance(demand, TextDemand)
+    assert demand.check == Number("lost", ("${pong.lost}", 4.0))
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,12 @@ def entry(line: str) -> Entry:
 
 @asynccontextmanager
 async def staged(
-    actor: Actor, scenario: str = "", authority: Authority | None = None
+    actor: Actor, scenario: str = "", authority: Authority | None = None, *, luck: str = ""
 ) -> AsyncIterator[OnStage]:
     network, recorder = Loopback(), Recorder()
     trust = authority or Authority()
     typed: list[bytes] = []
-    setting = Setting(network, recorder, trust, scenario, typed.append)
+    setting = Setting(network, recorder, trust, scenario, typed.append, luck)
     peer = make_peer(actor, setting)
     try:
         await peer.open()

@@ -139,6 +139,23 @@ def test_a_filtered_place_does_not_answer() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("kind", [ActorKind.CLOSED, ActorKind.FILTERED])
+def test_datagrams_are_refused_where_it_is_closed_and_else_not_answered(kind: ActorKind) -> None:
+    async def main() -> None:
+        async with staged(Actor("nobody", kind, at="53", over="udp")) as stage:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(0.2)
+                sock.connect(stage.place)
+                sock.send(b"anybody?")
+                with pytest.raises(REFUSAL[kind]):
+                    sock.recv(100)
+
+    asyncio.run(main())
+
+
+REFUSAL = {ActorKind.CLOSED: ConnectionRefusedError, ActorKind.FILTERED: TimeoutError}
+
+
 # -- the terminal ----------------------------------------------------------------------
 
 
@@ -147,7 +164,9 @@ def test_a_terminal_types_with_its_line_end() -> None:
         async with staged(Actor("user", ActorKind.TERMINAL, eol=LineEnd.LF)) as stage:
             await stage.play("user> hello {name}", name="Ann")
             assert stage.typed == [b"hello Ann\n"]
-            with pytest.raises(NotPlayedError, match=r"`close` is not played by .* terminal"):
-                await stage.play("user! close")
+            await stage.play("user! close")
+            assert stage.typed[-1] == b"\x04"
+            with pytest.raises(NotPlayedError, match=r"`reset` is not played by .* terminal"):
+                await stage.play("user! reset")
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""UDP actors: answers, and faults by ordinal."""
+"""UDP actors: answers, and faults on the way there and back; test_way.py has their rules."""
 
 from __future__ import annotations
 
@@ -63,6 +63,91 @@ def test_answers_are_lost_and_delayed_by_their_ordinal() -> None:
                 assert await pinger.hears() == b"one"
             assert not stage.peer.busy
             assert stage.told(What.FAULT) == [b"one", b"two"]
+
+    asyncio.run(main())
+
+
+def test_a_fault_is_told_before_what_comes_of_it() -> None:
+    async def main() -> None:
+        faults = Faults(truncate=Choice({1: 0}), repeat=Choice({1: None}))
+        async with staged(pong(answer="upper", faults=faults)) as stage:
+            pinger = Pinger(stage)
+            with pinger.sock:
+                pinger.send(b"one")
+                assert await pinger.hears() == await pinger.hears() == b""
+            cut, repeated = stage.recorder.record.of(What.FAULT)
+            assert (cut.data, cut.note) == (b"ONE", "answer 1 is cut to 0 of 3 octets")
+            where = {"way": "answer", "ordinal": 1}
+            assert cut.facts == {"fault": "truncate", **where, "octets": 0}
+            assert repeated.facts == {"fault": "repeat", **where, "copies": 1}
+            assert stage.told(What.SAID) == [b"", b""]
+
+    asyncio.run(main())
+
+
+def test_what_it_hears_has_faults_of_its_own() -> None:
+    async def main() -> None:
+        faults = Faults(lose=Choice({1: None}), repeat=Choice({2: None}))
+        async with staged(pong(answer="echo", faults_heard=faults)) as stage:
+            pinger = Pinger(stage)
+            with pinger.sock:
+                pinger.send(b"one", b"two")
+                assert await pinger.hears() == await pinger.hears() == b"two"
+            assert [event.note for event in stage.recorder.record.of(What.FAULT)] == [
+                "datagram 1 is lost",
+                "datagram 2 is repeated",
+            ]
+            assert stage.told(What.HEARD) == [b"two", b"two"]
+
+    asyncio.run(main())
+
+
+def test_a_foreign_answer_comes_from_a_port_to_which_nothing_was_sent() -> None:
+    async def main() -> None:
+        faults = Faults(foreign=Choice({1: None}))
+        async with staged(pong(answer="echo", faults=faults)) as stage:
+            loop = asyncio.get_running_loop()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
+                sock.sendto(b"one", stage.place)
+                sock.sendto(b"two", stage.place)
+                async with asyncio.timeout(DEADLINE_S):
+                    data, stranger = await loop.sock_recvfrom(sock, 2_048)
+                    assert (data, stranger == stage.place) == (b"one", False)
+                    assert await loop.sock_recvfrom(sock, 2_048) == (b"two", stage.place)
+
+    asyncio.run(main())
+
+
+def test_the_same_luck_loses_the_same_answers() -> None:
+    async def lost(luck: str) -> list[bytes]:
+        faults = Faults(lose=Choice(rate=0.5))
+        async with staged(pong(answer="echo", faults=faults), luck=luck) as stage:
+            pinger = Pinger(stage)
+            with pinger.sock:
+                pinger.send(*(str(number).encode() for number in range(30)))
+                await stage.seen(What.HEARD, 30)
+            return stage.told(What.FAULT)
+
+    async def main() -> None:
+        assert await lost("7/plan") == await lost("7/plan") != await lost("8/plan")
+
+    asyncio.run(main())
+
+
+def test_a_scripted_one_has_done_its_part_when_its_words_are_lost() -> None:
+    async def main() -> None:
+        faults = Faults(lose=Choice({1: None}))
+        async with staged(pong(faults=faults)) as stage:
+            pinger = Pinger(stage)
+            with pinger.sock:
+                pinger.send(b"hello")
+                await stage.seen(What.HEARD)
+                await stage.play("pong> nobody hears this")
+                await stage.play("pong> but this")
+                assert await pinger.hears() == b"but this"
+            (lost,), (said,) = (stage.recorder.record.of(w) for w in (What.FAULT, What.SAID))
+            assert (lost.entry, said.entry) == (0, 1)
 
     asyncio.run(main())
 

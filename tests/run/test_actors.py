@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness.model.exchange import Act, Exchange
+from harness.model.record import What
+from harness.report import transcript
 
 from tests.run.theatre import Played, play_once
 
@@ -281,6 +283,111 @@ def test_a_delayed_answer_is_waited_for_longer_than_the_patience(theatre: Theatr
         role="udp-ping-client",
         cast="pong: {kind: udp, at: 12000, answer: upper, delay: {1: 500ms}}",
         more="patience: 250ms\nexpect: {exit: 0, screen: PING}",
+    )
+
+    assert play_once(plan).headlines == []
+
+
+def test_a_server_under_test_can_be_sent_damaged_datagrams(theatre: Theatre) -> None:
+    """A line whose datagram is lost, or waits for the next one, has been played."""
+    program = """
+        import socket, sys
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind((sys.argv[1], int(sys.argv[2])))
+        while True:
+            data, client = server.recvfrom(2048)
+            server.sendto(data.upper(), client)
+    """
+    plan = theatre.plan(
+        "client> one\nclient> two\nclient> three\nclient< THREE\nclient< TW\nclient< TW",
+        program,
+        role="echo-server",
+        cast="client: {kind: udp, to: server, lose: [1], reorder: [2], truncate: {2: 2}, "
+        "hear: {repeat: [2]}}",
+        more="patience: 700ms\nexpect: {heard: {client: 3 datagrams}}",
+    )
+
+    assert play_once(plan).headlines == []
+
+
+PINGER = """
+    import socket, sys
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(0.1)
+    lost = 0
+    for number in range(12):
+        client.sendto(b"%d" % number, (sys.argv[1], int(sys.argv[2])))
+        try:
+            client.recv(100)
+        except TimeoutError:
+            lost += 1
+    print(f"lost: {lost + WRONG}")
+"""
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_seed_plays_the_same_losses_and_tells_how_many(theatre: Theatre, wrong: int) -> None:
+    plan = theatre.plan(
+        "",
+        PINGER.replace("WRONG", str(wrong)),
+        role="udp-ping-client",
+        cast="pong: {kind: udp, at: 12000, answer: upper, lose: 40%, hear: {lose: 20%}}",
+        more='expect: {screen: [{number: {near: lost, is: "${pong.lost}"}}]}',
+    )
+    first, again, other = (play_once(plan, seed=seed) for seed in (7, 7, 8))
+
+    assert first.faults() == again.faults() != other.faults()
+    assert plan.scenario.by_chance
+    outcome = "failed" if wrong else "passed"
+    assert [played.outcome for played in (first, again, other)] == [outcome] * 3
+
+
+# -- stalling --------------------------------------------------------------------------
+
+
+def test_an_actor_that_stalls_neither_reads_nor_speaks_nor_closes(theatre: Theatre) -> None:
+    """What the program does from there on is not seen, so nothing of it is waited for."""
+    program = """
+        import socket, sys
+        sock = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=0.2)
+        sock.sendall(b"hello")
+        try:
+            while True:
+                sock.sendall(bytes(65_536))
+        except TimeoutError:
+            print("stuck")
+    """
+    plan = theatre.plan(
+        "server! accept\nserver< hello\nserver! stall",
+        program,
+        role="echo-client",
+        cast="server: {kind: tcp, at: 12000}",
+        more="expect: {exit: 0, screen: stuck}",
+    )
+    result = play_once(plan)
+
+    assert (result.headlines, result.gave_up()) == ([], [])
+    assert len(result.record.of(What.STALLED)) == 1
+    assert result.record.of(What.EOF, What.RESET, What.LEFT) == ()
+    assert "# server: stalled" in transcript(plan, result.record)
+
+
+def test_one_that_has_stalled_can_still_reset(theatre: Theatre) -> None:
+    program = """
+        import socket, sys
+        sock = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+        sock.sendall(b"hello")
+        try:
+            sock.recv(1)
+        except ConnectionResetError:
+            print("reset")
+    """
+    plan = theatre.plan(
+        "server! accept\nserver< hello\nserver! stall\nserver! reset",
+        program,
+        role="echo-client",
+        cast="server: {kind: tcp, at: 12000}",
+        more="expect: {exit: 0, screen: reset}",
     )
 
     assert play_once(plan).headlines == []

@@ -98,12 +98,15 @@ class Played:
         events = self.record.of(What.HEARD)
         return b"".join(event.data for event in events if event.actor == actor)
 
+    def faults(self) -> list[str]:
+        return [event.note for event in self.record.of(What.FAULT)]
+
     def gave_up(self) -> list[str]:
         return [event.note for event in self.record.of(What.GAVE_UP)]
 
 
-async def played(plan: Plan) -> Played:
-    stage = Stage("loopback", satisfied)
+async def played(plan: Plan, seed: int = 0) -> Played:
+    stage = Stage("loopback", satisfied, seed)
     try:
         record = await play(plan, stage)
     finally:
@@ -111,8 +114,8 @@ async def played(plan: Plan) -> Played:
     return Played(judge(plan, record), record)
 
 
-def play_once(plan: Plan) -> Played:
-    return asyncio.run(played(plan))
+def play_once(plan: Plan, seed: int = 0) -> Played:
+    return asyncio.run(played(plan, seed))
 
 
 def processes(marker: str) -> list[str]:
