@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from harness.framing import framing_for
 from harness.judge.evidence import last_messages, last_words
 from harness.judge.mail import unmet_mailbox
 from harness.judge.numbers import told_numbers
@@ -39,6 +40,9 @@ from harness.model.verdict import Finding, Mark, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from harness.framing import Framing
+    from harness.model.scenario import Actor
 
 _SHOWN_LINES = 8
 
@@ -88,8 +92,7 @@ def _unmet_exit(demand: ExitDemand, scenario: Scenario, record: Record) -> Itera
 
 
 def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Iterator[Finding]:
-    what = What.OPENED if demand.unit == "connections" else What.HEARD
-    number = sum(event.actor == demand.actor for event in record.of(what))
+    number = _number_heard(demand, scenario, record)
     if number == demand.count:
         return
     expected, observed = counted(demand.count, demand.unit), counted(number, demand.unit)
@@ -104,6 +107,27 @@ def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Ite
         observed=observed,
         ladder=last_messages(record, demand.actor),
     )
+
+
+def _number_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> int:
+    if demand.unit == "messages":
+        return _messages(scenario.cast[demand.actor], record)
+    what = What.OPENED if demand.unit == "connections" else What.HEARD
+    return sum(event.actor == demand.actor for event in record.of(what))
+
+
+def _messages(actor: Actor, record: Record) -> int:
+    """How many messages came that an entry could hear, in however many pieces."""
+    framings: dict[int, Framing] = {}
+    number = 0
+    for event in record.of(What.HEARD, What.SAID, What.EOF):
+        framing = framings.get(event.connection) or framing_for(actor)
+        if event.actor == actor.name and framing:
+            framings[event.connection] = framing
+            said = event.what is What.SAID
+            cut = framing.end() if event.what is What.EOF else framing.feed(event.data, said=said)
+            number += sum(message.listed and not message.said for message in cut)
+    return number
 
 
 # -- texts ----------------------------------------------------------------------------
