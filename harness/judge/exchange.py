@@ -232,6 +232,7 @@ _ACTS = {
     "eof": "the program closed the connection",
     "reset": "the program reset the connection",
     "left": "{actor} closed the connection",
+    "stalled": "{actor} reads and speaks no more",
 }
 
 

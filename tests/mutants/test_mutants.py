@@ -51,6 +51,10 @@ FAULTS = {
         "rtt-in-seconds",
         "fifty-pings",
         "any-source",
+        "duplicate-counted",
+        "corrupt-counted",
+        "short-counted",
+        "crash-when-refused",
     },
     "port_scanner.py": {
         "closed-is-filtered",

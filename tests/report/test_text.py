@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from harness.model.scenario import Level
+from harness.model.faults import Choice, Faults
+from harness.model.scenario import Actor, ActorKind, Level
 from harness.model.verdict import Finding, Mark, Outcome, Rung, Verdict
 from harness.report import failure_text, one_line, summary
 from hypothesis import given
@@ -114,6 +117,18 @@ class TestSummary:
         verdicts = [failed(), Verdict(PLAN, Outcome.PASSED), Verdict(PLAN, Outcome.PASSED)]
         told = summary(verdicts, seconds=3.21, network="loopback")
         assert told == "2 passed, 1 failed in 3.2 s (network: loopback)"
+
+    def test_the_seed_where_chance_had_a_part_in_it(self) -> None:
+        pong = Actor("pong", ActorKind.UDP, at="7", faults=Faults(lose=Choice(rate=0.3)))
+        by_chance = replace(PLAN, scenario=replace(PLAN.scenario, cast={"pong": pong}))
+        told = [
+            summary([Verdict(plan, Outcome.PASSED)], seconds=1, network="loopback", seed=7)
+            for plan in (PLAN, by_chance)
+        ]
+        assert told == [
+            "1 passed in 1.0 s (network: loopback)",
+            "1 passed in 1.0 s (network: loopback, seed: 7)",
+        ]
 
     def test_nothing(self) -> None:
         assert summary([], seconds=0, network="private").startswith("nothing was played in 0.0 s")

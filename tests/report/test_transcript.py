@@ -127,6 +127,19 @@ def test_fields_and_content_of_http() -> None:
     )
 
 
+def test_a_fault_is_a_comment() -> None:
+    facts: dict[str, str | int] = {"fault": "lose", "way": "heard", "ordinal": 4}
+    happened = Record(
+        (
+            Event(0.1, What.FAULT, "pong", 1, b"Ping 4", "datagram 4 is lost", facts=facts),
+            Event(0.2, What.HEARD, "pong", 1, b"Ping 5"),
+        )
+    )
+    assert transcript(plan(CAST), happened) == (
+        "# pong: datagram 4 is lost  # 0.100 s\npong< Ping 5  # 0.200 s\n"
+    )
+
+
 def test_what_never_ended_is_there_too() -> None:
     happened = Record((Event(0.1, What.HEARD, "server", 1, b"half"),))
     assert transcript(plan(CAST), happened) == "server< half  # 0.100 s\n"
