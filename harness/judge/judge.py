@@ -50,9 +50,10 @@ def satisfied(plan: Plan, record: Record) -> bool:
     What can only go wrong later (a line that must not come, the exit status, files) does not
     count: it is judged at the end.
     """
-    scenario = _with_addresses(plan, record)
-    waiting = (demand for demand in scenario.demands if _can_be_waited_for(demand))
-    return not any(finding for demand in waiting for finding in unmet(demand, scenario, record))
+    scenario = plan.scenario
+    waiting = tuple(demand for demand in scenario.demands if _can_be_waited_for(demand))
+    filled = substitute(waiting, {**record.addresses, **record.losses})
+    return not any(unmet(demand, scenario, record) for demand in filled)
 
 
 def _can_be_waited_for(demand: Demand) -> bool:

@@ -130,7 +130,11 @@ class _Mail:
         return self._header("Subject")
 
     def _header(self, name: str) -> str:
-        return str(self._message.get(name, ""))
+        try:
+            return str(self._message.get(name, ""))
+        except (AttributeError, ValueError, LookupError):  # the standard library's parser gives up
+            raw = (value for key, value in self._message.raw_items() if key.lower() == name.lower())
+            return str(next(raw, ""))
 
     @property
     def text(self) -> str:

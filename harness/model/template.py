@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -123,20 +124,29 @@ def substitute(value: _T, values: Mapping[str, str]) -> _T:
 
 
 def _substitute(value: Any, values: Mapping[str, str]) -> Any:
-    if isinstance(value, Template):
-        return Template.of(*(_fill(part, values) for part in value.parts))
+    """What holds no `${name}` comes back as it is: most of a scenario, at every play."""
     if isinstance(value, str):
         if "${" not in value:  # also keeps the members of enumerations what they are
             return value
         return PARAMETER.sub(lambda hole: values.get(hole[1], hole[0]), value)
+    if isinstance(value, Template):
+        holes = any(isinstance(part, Parameter) for part in value.parts)
+        return Template.of(*(_fill(part, values) for part in value.parts)) if holes else value
     if isinstance(value, dict):
         return {_substitute(k, values): _substitute(v, values) for k, v in value.items()}
     if isinstance(value, tuple):
         return tuple(_substitute(item, values) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        changed = {f.name: _substitute(getattr(value, f.name), values) for f in fields(value)}
-        return replace(value, **changed)
-    return value
+    changed = {}
+    for name in _field_names(type(value)):  # type: ignore[arg-type]  # a type is hashable
+        old = getattr(value, name)
+        if (new := _substitute(old, values)) != old:
+            changed[name] = new
+    return replace(value, **changed) if changed else value
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _fill(part: Part, values: Mapping[str, str]) -> Part:
