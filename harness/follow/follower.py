@@ -16,7 +16,7 @@ from harness.follow.lines import (
 from harness.framing import Message, framing_for
 from harness.model.exchange import Arrow, Group, Skip
 from harness.model.record import PROGRAM, SEEN, Event, What
-from harness.model.scenario import Actor, ActorKind
+from harness.model.scenario import Actor, ActorKind, everybody
 from harness.model.template import decode
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Follower:
         self.lines: list[Line] = []
         self.transcript: list[Utterance] = []
         self.bound: dict[str, str] = {}
-        self._cast = cast
+        self._cast = everybody(cast)
         self._ears: dict[Key, Ear] = {}
         self._framings: dict[tuple[str, int], Framing | None] = {}
         self._ends: dict[tuple[str, int], Utterance] = {}

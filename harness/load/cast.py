@@ -7,9 +7,18 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.load.addresses import parse_address
+from harness.load.names import read_records
 from harness.load.wording import suggest
 from harness.model.faults import Choice, Faults
-from harness.model.scenario import DEFAULT_HOST, Actor, ActorKind, LineEnd, Page, Tls
+from harness.model.scenario import (
+    DEFAULT_HOST,
+    RESOLVER,
+    Actor,
+    ActorKind,
+    LineEnd,
+    Page,
+    Tls,
+)
 from harness.notation import PROGRAM
 
 if TYPE_CHECKING:
@@ -23,21 +32,23 @@ K = ActorKind
 
 _STREAMS = {K.SMTP, K.HTTP, K.TCP}
 _NOWHERE = {K.CLOSED, K.FILTERED}
+_AT_ITS_PLACE = {K.TERMINAL, K.DNS}  # which no scenario chooses
 
 #: Which kinds a key is for; `kind` is for all.
 _KEYS_FOR: dict[str, set[ActorKind]] = {
-    "at": set(K) - {K.TERMINAL},
+    "at": set(K) - _AT_ITS_PLACE,
     "to": {K.HTTP, K.TCP, K.UDP},
-    "as": set(K) - {K.TERMINAL},
+    "as": set(K) - _AT_ITS_PLACE,
     "tls": _STREAMS,
     "eol": {K.TCP, K.TERMINAL},
-    "strict": {K.SMTP, K.HTTP, K.UDP, K.TERMINAL},
+    "strict": {K.SMTP, K.HTTP, K.UDP, K.DNS, K.TERMINAL},
     "answer": {K.UDP},
     "mailboxes": {K.SMTP},
     "users": {K.SMTP},
     "limit": {K.SMTP},
     "replies": {K.SMTP},
     "pages": {K.HTTP},
+    "records": {K.DNS},
     "lose": {K.UDP},
     "delay": {K.UDP},
     "repeat": {K.UDP},
@@ -111,6 +122,7 @@ class _Actors:
             limit=shape.limit if shape.says("limit") else None,
             replies=dict(shape.replies),
             pages={path: _page(page) for path, page in shape.pages.items()},
+            records=read_records(self._document, shape.records, (*self._path, "records")),
             faults=self._faults(shape),
             faults_heard=self._faults(shape.hear, "hear"),
             over=self._over(plays),
@@ -125,6 +137,9 @@ class _Actors:
     def _check_name(self) -> None:
         if self._name == PROGRAM:
             self._complain("`program` is the program under test and no actor", key=True)
+        elif self._name == RESOLVER and self._kind is not K.DNS:
+            message = f"`{RESOLVER}` is who answers for names; give this actor another name"
+            self._complain(message, key=True)
         elif not _NAME.fullmatch(self._name):
             message = f"`{self._name}` is no name of an actor; names are a-z, 0-9 and `-`"
             self._complain(message, key=True)
@@ -139,7 +154,7 @@ class _Actors:
 
     def _check_place(self) -> None:
         at, to = self._shape.says("at"), self._shape.says("to")
-        if self._kind is K.TERMINAL:
+        if self._kind in _AT_ITS_PLACE:
             return
         if at and to and "to" in self._allowed():
             message = f"`{self._name}` has both; it stands somewhere (`at`) or dials (`to`)"
@@ -214,7 +229,7 @@ class _Actors:
     # -- what it plays --------------------------------------------------------------
 
     def _plays(self) -> str | None:
-        if self._kind is K.TERMINAL:
+        if self._kind in _AT_ITS_PLACE:
             return None
         if self._shape.says("to"):
             return self._dialled() if "to" in self._allowed() else None
@@ -293,15 +308,19 @@ def _no_mailbox(text: str) -> str:
     return f"`{text}` is no mail address{hint}"
 
 
+#: What an actor does whose kind there can be one of only.
+_ONLY_ONE = {K.TERMINAL: "is the terminal", K.DNS: "answers for names"}
+
+
 def _check_crowding(document: Document, actors: Iterable[Actor]) -> None:
-    """Two actors cannot stand at one place, and there is one terminal."""
+    """Two actors cannot stand at one place, and of some kinds there is one at most."""
     taken: dict[Any, str] = {}
     for actor in actors:
-        place = "terminal" if actor.kind is K.TERMINAL else actor.at and (actor.transport, actor.at)
+        place = _ONLY_ONE.get(actor.kind) or (actor.at and (actor.transport, actor.at))
         if not place or "${" in str(place):
             continue
         first = taken.setdefault(place, actor.name)
         if first != actor.name:
-            where = "is the terminal" if actor.kind is K.TERMINAL else f"stands at {actor.at}"
+            where = _ONLY_ONE.get(actor.kind, f"stands at {actor.at}")
             message = f"`{first}` {where} already"
             document.complain(("cast", actor.name), message, key=True)

@@ -12,6 +12,7 @@ from harness.load.cast import read_cast
 from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
 from harness.load.mail import check_mail
+from harness.load.names import check_aliases, read_records
 from harness.load.schema import ScenarioShape
 from harness.load.script import (
     check_exchange,
@@ -116,6 +117,9 @@ class _Maker:
         self._check_places(cast, cases)
         check_exchange(document, self._exchange, cast)
         check_mail(document, self._exchange, cast, self._role)
+        names = read_records(document, shape.names, ("names",))
+        for records in (names, *(actor.records for actor in cast.values())):
+            check_aliases(document, records, cast)
         demands = read_demands(document, shape.expect, cast)
         self._check_parameters(self._known(cast, cases))
         # after a mistake it might be the mistake's fault
@@ -130,6 +134,7 @@ class _Maker:
             exchange=self._exchange,
             demands=demands,
             program=self._program(),
+            names=names,
             cases=cases,
             covers=tuple(shape.covers),
             uses=tuple(shape.uses),

@@ -225,6 +225,14 @@ Page = Annotated[
 ]
 
 
+Records = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[list[Text], Tag("<list>")]
+    | Annotated[dict[Text, OneOrMany], Tag("<mapping>")],
+    Discriminator(_form),
+]
+
+
 class FaultsShape(Shape):
     """What goes wrong with datagrams on their way to an actor."""
 
@@ -242,7 +250,7 @@ class ActorShape(FaultsShape):
     The faults are those of what it answers; those of what it hears stand under `hear`.
     """
 
-    kind: Literal["smtp", "http", "udp", "tcp", "terminal", "closed", "filtered"]
+    kind: Literal["smtp", "http", "udp", "tcp", "dns", "terminal", "closed", "filtered"]
     at: Text = ""
     to: Text = ""
     as_: Text = Field("", alias="as")
@@ -255,6 +263,7 @@ class ActorShape(FaultsShape):
     limit: Annotated[int, Field(ge=1)] = 1
     replies: dict[Text, Text] = {}
     pages: dict[Text, Page] = {}
+    records: dict[Text, Records] = {}
     foreign: Hit = []
     hear: FaultsShape = Field(default_factory=FaultsShape)
 
@@ -351,6 +360,7 @@ class ScenarioShape(Shape):
     patience: Duration = 4.0
     catches: Text = ""
     cases: list[dict[Text, Text]] = []
+    names: dict[Text, Records] = {}
     cast: dict[Text, ActorShape] = {}
     program: dict[Text, OneOrMany] = {}
     exchange: Block = ""

@@ -210,7 +210,7 @@ def _acts_of(actor: Actor) -> set[str]:
     """What an actor can do, by its kind and by whether it stands or dials."""
     if actor.kind is ActorKind.TERMINAL:
         return _ANYWHERE | {"close"}
-    if actor.kind is ActorKind.UDP:
+    if actor.kind in (ActorKind.UDP, ActorKind.DNS):
         return _ANYWHERE
     if actor.autonomous:  # it opens and closes its connections itself
         return _ANYWHERE | _ENDS

@@ -26,7 +26,7 @@ NOT_YET = {
     *("instead", "each", "pieces"),
     *("build", "asks"),
 }
-NOT_YET_KINDS = {"pop3", "dns", "icmp"}
+NOT_YET_KINDS = {"pop3", "icmp"}
 
 #: Keys that people write for want of the right one, and what is right.
 _INSTEAD_OF = {
@@ -133,7 +133,7 @@ def _misspelt(key: str, parent: tuple[int | str, ...], errors: list[ErrorDetails
 
 _EXAMPLES = {
     "title": "write in one sentence what must hold",
-    "kind": "write what the actor is: smtp, http, udp, tcp, terminal, closed or filtered",
+    "kind": "write what the actor is: smtp, http, udp, tcp, dns, terminal, closed or filtered",
     "number": "an item is a text, or {number: {near: WORDS, is: N}}",
     "run": "write the command line: run: [python3, client.py]",
     "name": "write whose programs these are",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
 from harness.model.faults import Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from harness.model.exchange import Exchange
     from harness.model.template import Template
 
@@ -39,6 +39,7 @@ class ActorKind(StrEnum):
     HTTP = "http"
     UDP = "udp"
     TCP = "tcp"
+    DNS = "dns"
     TERMINAL = "terminal"
     CLOSED = "closed"
     FILTERED = "filtered"
@@ -74,12 +75,17 @@ class Page:
     text: str = ""
 
 
+#: What is known of names: data by type, as a master file writes it (RFC 1035 5.1), by name.
+#: The owner of a PTR may be written as the address itself.
+Records = Mapping[str, Mapping[str, tuple[str, ...]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """One of the cast: who it is, where it stands and how it behaves.
 
     `at` is where it listens (`host:port`), `to` the endpoint of the program that it
-    dials; exactly one of them is set, but for the terminal, which has neither.
+    dials; exactly one of them is set, but for the terminal and dns, which have neither.
     """
 
     name: str
@@ -96,6 +102,7 @@ class Actor:
     limit: int | None = None  # octets of a message, announced as SIZE (RFC 1870)
     replies: Mapping[str, str] = field(default_factory=dict)  # to RCPT and MAIL, by address
     pages: Mapping[str, Page] = field(default_factory=dict)
+    records: Records = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends
     faults_heard: Faults = field(default_factory=Faults)  # of those that are sent to it
     over: OneOf["tcp", "udp"] = "tcp"  # of a place where nobody answers
@@ -106,7 +113,9 @@ class Actor:
         """Whether it acts by itself; then a `>` entry is seen, not played."""
         if self.kind is ActorKind.UDP:
             return self.answer is not None
-        return self.kind is ActorKind.SMTP or (self.kind is ActorKind.HTTP and self.at is not None)
+        if self.kind is ActorKind.HTTP:
+            return self.at is not None
+        return self.kind in (ActorKind.SMTP, ActorKind.DNS)
 
     @property
     def lenient(self) -> bool:
@@ -115,8 +124,8 @@ class Actor:
 
     @property
     def transport(self) -> str | None:
-        """`tcp` or `udp`; None for the terminal."""
-        if self.kind is ActorKind.TERMINAL:
+        """`tcp` or `udp`; None for the terminal and for dns, to whom both are one."""
+        if self.kind in (ActorKind.TERMINAL, ActorKind.DNS):
             return None
         return "udp" if self.kind is ActorKind.UDP else self.over
 
@@ -124,6 +133,17 @@ class Actor:
     def by_chance(self) -> bool:
         """Whether chance decides what goes wrong with its datagrams."""
         return self.faults.by_chance or self.faults_heard.by_chance
+
+
+#: Who answers the program's questions for names where no actor of the cast does.
+RESOLVER = "dns"
+
+
+def everybody(cast: Mapping[str, Actor]) -> dict[str, Actor]:
+    """The cast, and the actor for names that is in every play, by name."""
+    if any(actor.kind is ActorKind.DNS for actor in cast.values()):
+        return dict(cast)
+    return {RESOLVER: Actor(RESOLVER, ActorKind.DNS), **cast}
 
 
 # -- what must be found afterwards ----------------------------------------------------
@@ -268,6 +288,7 @@ class Scenario:
     exchange: Exchange
     demands: tuple[Demand, ...]
     program: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    names: Records = field(default_factory=dict)
     cases: tuple[Case, ...] = ()
     covers: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
@@ -286,3 +307,9 @@ class Scenario:
     def by_chance(self) -> bool:
         """Whether two plays can differ by more than their timing: then the seed matters."""
         return any(actor.by_chance for actor in self.cast.values())
+
+    @property
+    def records(self) -> Records:
+        """All that the scenario says of names: under `names`, and in its cast."""
+        of_cast = (actor.records.items() for actor in self.cast.values())
+        return dict(chain(self.names.items(), *of_cast))

@@ -76,10 +76,12 @@ class Network(ABC):
     Attributes:
         rung: The name of the rung, told by every report.
         offers: What a scenario may list under `needs:` here.
+        resolver: Where the program asks for names, if it can; an actor must stand there.
     """
 
     rung: ClassVar[str]
     offers: ClassVar[frozenset[str]]
+    resolver: ClassVar[Place | None] = None
 
     @classmethod
     async def open(cls) -> Self:
@@ -96,6 +98,19 @@ class Network(ABC):
         `host` is what the scenario calls it: true on rungs that offer "names".
         """
         return place
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The address of every host name that has one here, by name in small letters."""
+        return {}
+
+    def keep_names_out_of_hosts(self) -> None:
+        """Have the program ask its resolver for every name, since no file tells it any.
+
+        Raises:
+            HarnessError: this rung does not offer "names".
+        """
+        raise HarnessError(f"there are no names on the rung {self.rung}")
 
     def add_names(self, names: Mapping[str, str]) -> None:  # noqa: ARG002 - for other rungs
         """Have the program find these addresses (by host name) whoever looks names up for it.

@@ -59,6 +59,7 @@ _HOSTS = f"""\
 class Private(Network):
     """The network of one play, on a private Internet; made by `open`."""
 
+    resolver = Place(room.NAME_SERVER, 53)
     rung = "private"
     offers = frozenset({NAMES, PRIVATE_ADDRESSES, FILTERED_PORT})
 
@@ -67,6 +68,7 @@ class Private(Network):
         self._keeper = keeper
         self._keeper_fd = os.pidfd_open(keeper)
         self._names: dict[str, str] = {}
+        self._names_in_hosts = True
         self._own_addresses = {room.ADDRESS, room.ADDRESS6}
         self._own_inodes: set[int] = set()
         self._kept: list[socket.socket] = []
@@ -116,6 +118,15 @@ class Private(Network):
     def known_as(self, host: str, place: Place) -> Place:
         """See `Network`."""
         return Place(host, place.port)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """See `Network`."""
+        return {**_OWN_NAMES, **self._names}
+
+    def keep_names_out_of_hosts(self) -> None:
+        """See `Network`."""
+        self._names_in_hosts = False
 
     def add_names(self, names: Mapping[str, str]) -> None:
         """See `Network`; a name that an actor already has keeps its address."""
@@ -265,7 +276,8 @@ class Private(Network):
         )
 
     def _tell_names(self) -> None:
-        lines = [f"{address} {name}\n" for name, address in self._names.items()]
+        told = self._names if self._names_in_hosts else {}
+        lines = [f"{address} {name}\n" for name, address in told.items()]
         self._ask("hosts", _HOSTS + "".join(lines))
 
     def listening(self, process: Process, transport: Transport) -> set[Place]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.model.record import What
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.model.exchange import Entry
-    from harness.model.scenario import Actor
+    from harness.model.scenario import Actor, Records
     from harness.network import Network
     from harness.peers.tls import Authority
     from harness.record import Recorder
@@ -34,7 +34,7 @@ class Setting:
 
     `scenario` is the path of the scenario's file, near which the files lie that it names;
     `type_keys` types on the program's terminal.  `luck` is the seed of all that peers leave to
-    chance: one for each plan and run.
+    chance: one for each plan and run.  `names` are those that the scenario declares.
     """
 
     network: Network
@@ -43,6 +43,7 @@ class Setting:
     scenario: str
     type_keys: Callable[[bytes], None]
     luck: str = ""
+    names: Records = field(default_factory=dict)
 
 
 class Peer:

@@ -35,6 +35,10 @@ def _class_for(actor: Actor) -> type[Peer]:
         from harness.peers.http import HttpClientPeer, HttpOriginPeer  # noqa: PLC0415 - h11, 10 ms
 
         return HttpOriginPeer if actor.at else HttpClientPeer
+    if actor.kind is ActorKind.DNS:
+        from harness.peers.dns import DnsPeer  # noqa: PLC0415 - for rungs that have names
+
+        return DnsPeer
     return {
         ActorKind.UDP: UdpPeer,
         ActorKind.TCP: ScriptedPeer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.model.needs import FILTERED_PORT, NEEDS, PRIVATE_ADDRESSES
+from harness.model.needs import FILTERED_PORT, NAMES, NEEDS, PRIVATE_ADDRESSES
 from harness.model.plan import Plan
 from harness.model.scenario import ActorKind, split_address
 from harness.model.template import substitute
@@ -104,6 +104,8 @@ def _needs(scenario: Scenario, program: Program) -> Iterator[str]:
     implied = []
     if any(actor.kind is ActorKind.FILTERED for actor in scenario.cast.values()):
         implied.append(FILTERED_PORT)
+    if scenario.names or any(actor.kind is ActorKind.DNS for actor in scenario.cast.values()):
+        implied.append(NAMES)
     if program.addresses:  # they are true only where the harness owns every address
         implied.append(PRIVATE_ADDRESSES)
     yield from dict.fromkeys([*scenario.needs, *implied])

@@ -10,23 +10,26 @@ from harness.model.template import Literal, Template, decode, substitute
 from harness.notation import escape, format_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.model.plan import Plan
     from harness.model.record import Record
+    from harness.model.scenario import Actor
 
 _BODY_LIMIT = 40  # lines of a message's content
 
 
 def transcript(plan: Plan, record: Record) -> str:
     """All messages of a record in order of time, each line an entry with its time as reason."""
-    exchange = substitute(plan.scenario.exchange, record.addresses)
-    follower = Follower(exchange, plan.scenario.cast)
+    exchange, cast = substitute(plan.scenario.exchange, record.addresses), plan.scenario.cast
+    follower = Follower(exchange, cast)
     for event in record.events:
         follower.receive(event)
     follower.finish(record.duration)
-    return "".join(f"{line}\n" for u in follower.transcript for line in _lines(u))
+    return "".join(f"{line}\n" for u in follower.transcript for line in _lines(u, cast))
 
 
-def _lines(utterance: Utterance) -> list[str]:
+def _lines(utterance: Utterance, cast: Mapping[str, Actor]) -> list[str]:
     number = utterance.connection if utterance.connection > 1 else None
     name = f"{utterance.actor}.{number}" if number else utterance.actor
     time = f"{utterance.at:.3f} s"
@@ -34,6 +37,8 @@ def _lines(utterance: Utterance) -> list[str]:
     if message is None:
         return [f"# {name}: {escape(utterance.act, heard=False)}  # {time}"]
     arrow = Arrow.SAYS if message.said else Arrow.HEARS
+    if utterance.actor not in cast:  # whoever pastes this back has no such actor either
+        return [f"# {name}{arrow} {message.texts[0]}  # {time}"]
     if not message.listed:
         shown, rest = _content(message.data)
         content = [f"#     {escape(line, heard=False)}" for line in shown]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from harness.follow import Follower
 from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
+from harness.model.names import first_addresses, is_one_address
 from harness.model.record import PROGRAM, Record, What
-from harness.model.scenario import ActorKind, Tls, split_address
+from harness.model.scenario import ActorKind, Tls, everybody, split_address
 from harness.model.template import substitute
 from harness.network import open_network
 from harness.peers import Authority, Peer, Setting, make_peer
@@ -21,8 +22,11 @@ from harness.run.acts import GRACE_SECONDS, SETTLED_SECONDS, Acts
 from harness.run.pulse import Pulse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.model.plan import Plan
     from harness.model.program import Endpoint
+    from harness.model.scenario import Actor
     from harness.network import Network, Place, Transport
 
 #: Seconds that a program gets to listen after its start, if the whole play has as many.
@@ -97,14 +101,34 @@ class _Play:
             scenario=self._plan.scenario.file,
             type_keys=self._type,
             luck=f"{self._stage.seed}/{self._plan.id}",
+            names=self._plan.scenario.records,
         )
-        for actor in self._plan.scenario.cast.values():
+        self._declare_names()
+        for actor in self._actors():
             self._peers[actor.name] = peer = make_peer(actor, setting)
             await peer.open()
         if endpoint := self._plan.role.listens:
             self._place = self._reserve(endpoint)
             host, port = self._place
             self._recorder.note(What.STANDS, endpoint.name, host=host, port=port)
+
+    def _actors(self) -> Iterable[Actor]:
+        """The cast and, where the program can ask for names, who answers."""
+        cast = self._plan.scenario.cast
+        return (everybody(cast) if self._network.resolver else cast).values()
+
+    def _declare_names(self) -> None:
+        """Actors stand where names lead; a file is told of them where it can tell the truth.
+
+        It can if each name has one address and nothing else.  And where the scenario has an
+        actor for names, the program shall ask that one.
+        """
+        scenario = self._plan.scenario
+        if addresses := first_addresses(scenario.records):
+            self._network.add_names(addresses)
+        asked = any(actor.kind is ActorKind.DNS for actor in scenario.cast.values())
+        if asked or not all(map(is_one_address, scenario.records.values())):
+            self._network.keep_names_out_of_hosts()
 
     def _reserve(self, endpoint: Endpoint) -> Place:
         """Where the program is to listen: where it does anyway, if that is hard-coded in it."""
