@@ -3,7 +3,8 @@
 A script is written in the notation itself, from the harness's point of view, one event a
 line: `mail< QUIT` the actor heard, `mail> 250 ok` it said (`@n` in front: by entry n),
 `mail! opened`, `mail! eof`, `mail! stands HOST PORT`, `program! exit 0`, `program! signal 11`,
-`program! stopped WHY`, `screen: text`, `errors: text`, `file NAME: text`, `mailbox NAME: mail`.
+`program! stopped WHY`, `screen: text`, `errors: text`, `file NAME: text`, `mailbox NAME: mail`,
+`dns! unknown TYPE NAME`.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ def _act(actor: str, number: int, text: str, at: float, entry: int | None) -> Ev
     if act in ("exit", "signal"):
         name = "status" if act == "exit" else act
         return Event(at, What.EXITED, PROGRAM, facts={name: int(rest)})
+    if act == "unknown":  # what a name server says of a name that nobody has
+        kind, name = rest.split()
+        facts = {"name": name, "type": kind, "unknown": name}
+        return Event(at, What.SAID, actor, number, facts=facts)
     if act in ("stands", "listening"):
         host, port = rest.split()
         return Event(at, What(act), actor, facts={"host": host, "port": int(port)})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.follow import Follower
 from harness.judge.demands import unmet
 from harness.judge.exchange import missed_lines
-from harness.judge.program import faults_of_program, not_played
+from harness.judge.program import faults_of_program, names_of_nobody, not_played
 from harness.model.record import Record, What
 from harness.model.scenario import (
     ExitDemand,
@@ -33,12 +33,14 @@ def judge(plan: Plan, record: Record) -> Verdict:
         return Verdict(plan, Outcome.SKIPPED, reason=plan.skipped)
     if broken := _our_own_fault(record):
         return Verdict(plan, Outcome.ERROR, reason=broken, duration_s=record.duration)
-    findings = tuple(_findings(plan, record))
+    findings = _findings(plan, record)
     failed = any(finding.level is Level.MUST for finding in findings)
+    if failed:  # a program that came through without them may ask for what it likes
+        findings += names_of_nobody(plan.scenario, record)
     return Verdict(
         plan=plan,
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
-        findings=findings,
+        findings=tuple(findings),
         duration_s=record.duration,
         places=_places(plan, record),
     )

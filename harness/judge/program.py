@@ -78,6 +78,26 @@ def faults_of_program(
     return first, _endings(scenario, record)
 
 
+def names_of_nobody(scenario: Scenario, record: Record) -> list[Finding]:
+    """Names that the program asked for and that nobody has: often why it came no further.
+
+    For the names of addresses (PTR) libraries ask on their own.
+    """
+    asked = {
+        str(e.facts["unknown"]).lower(): e for e in record.of(What.SAID) if "unknown" in e.facts
+    }
+    return [
+        _finding(
+            scenario,
+            f"The program asked for {shown_text(name)}; no actor has that name.",
+            event,
+            level=Level.MAY,
+        )
+        for name, event in asked.items()
+        if event.facts["type"] != "PTR"
+    ]
+
+
 def _crash(record: Record) -> str:
     """What a traceback says: the error, and the last line of the program's own that it names."""
     for what in (What.ERRORS, What.SCREEN):

@@ -360,6 +360,15 @@ PLAYS = {
         "mail! opened\nmail! broken the TLS handshake failed: the program does not trust us\n"
         "mail! reset\n",
     ),
+    "name-of-nobody": Play(
+        "mail< EHLO *\n",
+        MAIL,
+        "mail! stands smtp.example.test 25\nprogram! curtain\n"
+        "dns! unknown A smtp.sina.cn\ndns! unknown AAAA smtp.sina.cn\n"
+        "dns! unknown PTR 2.255.19.198.in-addr.arpa\n"
+        "screen: Name or service not known\\n\nprogram! exit 1\n",
+        (ExitDemand(0, line=11),),
+    ),
     "missed-line-before-its-consequences": Play(
         "mail< DATA\nmail< QUIT\n",
         MAIL,
