@@ -34,6 +34,7 @@ FAULTS = {
         "exit-zero",
         "bare-lf",
         "greeting-not-read",
+        "first-address-only",
     },
     "http_client.py": {
         "no-host",
