@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import yaml
 
 from harness.errors import AuthorError, Problem
-from harness.load.yaml_errors import explain
+from harness.load.yaml_errors import explain, text_with_braces
 from harness.notation import visible
 
 try:
@@ -281,8 +281,11 @@ class _Reader:
 
     def _key(self, node: yaml.Node) -> Any:
         if not isinstance(node, yaml.ScalarNode):
+            place = _place(node)
             message = "a key cannot be a list or mapping; put text with `{` or `[` in quotes"
-            _refuse(self._document, _place(node), message)
+            if braced := text_with_braces(self._document.source[place.line - 1]):
+                place, message = Place(place.line, braced[0]), braced[1]
+            _refuse(self._document, place, message)
         key = resolve_plain(node.value) if node.tag == _PLAIN else node.value
         return node.value if key is None or isinstance(key, bool | Real) else key
 

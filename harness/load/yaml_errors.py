@@ -97,6 +97,8 @@ def explain(error: yaml.MarkedYAMLError, source: list[str]) -> tuple[int, int, s
     indent = text[: len(text) - len(text.lstrip())]
     if "\t" in indent:
         return line + 1, indent.index("\t") + 1, "a tab cannot indent in YAML; write blanks"
+    if braced := text_with_braces(text):
+        return line + 1, *braced
     said = f"{error.context or ''} / {error.problem or ''}"
     if "mapping values are not allowed" in said:
         return _colon(source, line, column)
@@ -110,6 +112,24 @@ def explain(error: yaml.MarkedYAMLError, source: list[str]) -> tuple[int, int, s
         if re.search(r"\blose:\s*\[?\s*\*$", _line(source, line)[: column + 1]):
             return line + 1, column + 1, "to lose every answer, write `answer: nothing`, not `*`"
     return line + 1, column + 1, _filled(known.message, _line(source, line), column)
+
+
+_PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9.-]*\}")
+_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
+
+
+def text_with_braces(line: str) -> tuple[int, str] | None:
+    """Where unquoted text with `{host}` in it begins (from 1), and what to do about it."""
+    bare = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
+    if not (found := _PLACEHOLDER.search(bare)):
+        return None
+    opening = re.compile(r"[\[,{]|: |- ")
+    start = max((o.end() for o in opening.finditer(bare, 0, found.start())), default=0)
+    rest = re.compile(rf"(?:{_PLACEHOLDER.pattern}|[^,\]{{}}#])*").match(bare, start)
+    item = line[start : rest.end() if rest else found.end()]
+    text = item.strip()
+    column = start + len(item) - len(item.lstrip()) + 1
+    return column, f"put `{text}` in quotes: YAML reads an unquoted `{{` as its own"
 
 
 def _colon(source: list[str], line: int, column: int) -> tuple[int, int, str]:
