@@ -256,3 +256,23 @@ def test_a_client_that_sends_without_end_is_hung_up_on(monkeypatch: pytest.Monke
         await stage.seen(What.LEFT)
 
     talk(server(), program)
+
+
+def test_a_tls_connection_that_was_closed_twice_can_break() -> None:
+    """The TLS transport of asyncio then forgets what it stands on."""
+
+    async def main() -> None:
+        actor = server(tls=Tls.IMPLICIT)
+        authority = Authority()
+        async with staged(actor, authority=authority) as stage:
+            trust = ssl.create_default_context(cafile=authority.bundle)
+            client = await Client.connect(stage.place, trust, "smtp.qq.com")
+            await client.reply()
+            (witness,) = stage.peer._witnesses  # type: ignore[attr-defined]
+            for _ in range(2):
+                witness.transport.close()
+            witness.lost(ConnectionResetError())
+            assert stage.recorder.record.of(What.LEFT)
+            client.writer.transport.abort()
+
+    asyncio.run(main())
