@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import __version__
 from harness.cli import main
 from harness.network import rung_of
 
-from tests.course import lay_out
+from tests.course import SCENARIO, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,14 @@ def wirelab(capsys: pytest.CaptureFixture[str]) -> Wirelab:
         return int(ended.value.code or 0), out, err
 
     return run
+
+
+def started(
+    *words: str, stdout: Any = subprocess.PIPE, stderr: Any = subprocess.PIPE, env: Any = None
+) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own: what matters is how that ends."""
+    command = [sys.executable, "-m", "harness", *words]
+    return subprocess.run(command, stdout=stdout, stderr=stderr, text=True, env=env, check=False)
 
 
 class TestRun:
@@ -135,23 +145,27 @@ class TestRun:
         assert status == 3
         assert "private network" in err
 
-    def test_an_interrupt_is_told_and_keeps_the_results(self, course: Path) -> None:
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_an_interrupt_is_told_and_keeps_the_results(self, times: int, course: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as herald:
             herald.settimeout(30)
             (course / "reference" / "client.py").write_text(
+                "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
                 f"import socket\nheard = socket.create_connection({herald.getsockname()})\n"
                 "while True: input()\n",
                 encoding="utf-8",
             )
             command = [sys.executable, "-m", "harness", "run", "--json", "results.json"]
             command += ["--network", "loopback"]  # where the program can reach us
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            pipe = subprocess.PIPE
+            with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
                 program, _ = herald.accept()  # it runs
-                process.send_signal(signal.SIGINT)
-                out, _ = process.communicate(timeout=30)
+                for _ in range(times):
+                    process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=30)
             with program:
                 assert program.recv(1) == b""  # and now it does not any more
-        assert process.returncode == 130
+        assert (process.returncode, err) == (130, "")
         assert "interrupted" in out
         assert json.loads(Path("results.json").read_text(encoding="utf-8"))["scenarios"] == []
 
@@ -188,6 +202,13 @@ class TestWrongInput:
 
 
 class TestListing:
+    def test_a_wrong_file_does_not_hide_the_others(self, course: Path, wirelab: Wirelab) -> None:
+        (course / "scenarios" / "echo-client" / "bad.yaml").write_text("titel: x\n", "utf-8")
+        status, out, err = wirelab("list")
+        assert status == 2
+        assert out.startswith("echo-client/upper  ")
+        assert "scenarios/echo-client/bad.yaml:1:1: " in err
+
     def test_list_tells_id_and_title(self, course: Path, wirelab: Wirelab) -> None:
         assert wirelab("list") == (
             0,
@@ -208,6 +229,232 @@ class TestListing:
 
     def test_an_unknown_role(self, wirelab: Wirelab) -> None:
         assert wirelab("roles", "nobody")[0] == 2
+
+
+class TestResultsFile:
+    def test_standard_output_is_for_the_results_alone(self, course: Path, wirelab: Wirelab) -> None:
+        for name in ("-", "/dev/stdout"):
+            status, out, err = wirelab("run", "--json", name)
+            assert status == 0
+            assert json.loads(out)["summary"]["passed"] == 1
+            assert err.startswith("PASSED    echo-client/upper  ")
+            assert "1 passed in " in err
+
+    def test_a_pipe_is_written_and_stays_one(self, course: Path, wirelab: Wirelab) -> None:
+        os.mkfifo("results")
+        reader = os.open("results", os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(reader, encoding="utf-8") as pipe:
+            assert wirelab("run", "--json", "results")[0] == 0
+            assert json.load(pipe)["summary"]["passed"] == 1
+        assert Path("results").is_fifo()
+
+    def test_what_a_link_leads_to_is_written(self, course: Path, wirelab: Wirelab) -> None:
+        Path("real").write_text("what was there before " * 1000, encoding="utf-8")
+        Path("results").symlink_to("real")
+        wirelab("run", "--json", "results")
+        assert Path("results").is_symlink()
+        assert json.loads(Path("real").read_text(encoding="utf-8"))["summary"]["passed"] == 1
+
+    def test_the_verdict_is_told_though_the_disk_is_full(
+        self, course: Path, wirelab: Wirelab
+    ) -> None:
+        Path("results").symlink_to("/dev/full")
+        status, out, err = wirelab("run", "--json", "results")
+        assert status == 3
+        assert "1 passed in " in out
+        assert err == "wirelab: results: the results cannot be written (No space left on device)\n"
+
+    @pytest.mark.parametrize("name", ["scenarios", "reference/client.py/results.json"])
+    def test_what_cannot_be_written_is_told_before_anything_is_played(
+        self, name: str, course: Path, wirelab: Wirelab
+    ) -> None:
+        status, out, err = wirelab("run", "--json", name)
+        assert (status, out) == (3, "")
+        assert err.startswith(f"wirelab: {name}: the results cannot be written (")
+        assert len(err.splitlines()) == 1
+
+    def test_nothing_is_left_beside_it(self, course: Path, wirelab: Wirelab) -> None:
+        wirelab("run", "--json", "out/results.json")
+        assert list(Path("out").iterdir()) == [Path("out/results.json")]
+
+
+class TestRunFolder:
+    def test_what_cannot_be_written_is_told_before_anything_is_played(
+        self, course: Path, wirelab: Wirelab
+    ) -> None:
+        status, out, err = wirelab("run", "--out", "reference/client.py")
+        assert (status, out) == (3, "")
+        told = "wirelab: reference/client.py: cannot be written (File exists); give --out DIR\n"
+        assert err == told
+
+    def test_a_full_disk_does_not_lose_the_verdict(self, course: Path, wirelab: Wirelab) -> None:
+        folder = course / "run" / "echo-client" / "upper"
+        folder.mkdir(parents=True)
+        (folder / "record.jsonl").symlink_to("/dev/full")
+        for implementation, expected in (("reference", 0), ("students", 1)):
+            status, out, _ = wirelab("run", "-i", implementation)
+            assert status == expected
+            where = "run/echo-client/upper cannot be written: No space left on device"
+            assert where in out
+            assert "  see   " not in out
+
+
+class TestOutput:
+    """Whatever the output is and whoever reads it: one line at most, and never a traceback."""
+
+    def test_a_reader_that_has_seen_enough_is_no_error(self, course: Path) -> None:
+        for command in (["roles"], ["run", "--help"], ["run"]):
+            reading, writing = os.pipe()
+            os.close(reading)
+            done = started(*command, stdout=writing)
+            os.close(writing)
+            assert (done.returncode, done.stderr) == (0, ""), command
+
+    def test_it_ends_the_plays_that_are_under_way(self, course: Path) -> None:
+        slow = SCENARIO.replace("server< hello", "server! wait 25s\n  server< hello")
+        (course / "scenarios" / "echo-client" / "slow.yaml").write_text(slow, encoding="utf-8")
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = started("run", "--json", "results.json", stdout=writing)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (130, "")
+        results = json.loads(Path("results.json").read_text(encoding="utf-8"))
+        assert [each["id"] for each in results["scenarios"]] == ["echo-client/upper"]
+
+    def test_a_failure_stays_one(self, course: Path) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = started("run", "-i", "students", stdout=writing)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (1, "")
+
+    def test_a_full_disk_is_told_in_one_line(self, course: Path) -> None:
+        for command in (["roles"], ["run", "--help"], ["run"]):
+            with Path("/dev/full").open("w", encoding="utf-8") as full:
+                done = started(*command, stdout=full)
+            told = "wirelab: the output cannot be written: No space left on device\n"
+            assert (done.returncode, done.stderr) == (3, told), command
+
+    def test_nobody_can_be_told(self, course: Path) -> None:
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
+            assert started("run", "nowhere", stdout=full, stderr=full).returncode == 2
+            assert started("list", stdout=full, stderr=full).returncode == 3
+
+    @pytest.mark.parametrize(
+        "locale",
+        [
+            {"PYTHONIOENCODING": "ascii"},
+            {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ],
+        ids=["output", "locale"],
+    )
+    def test_no_character_is_too_much_for_it(self, locale: dict[str, str], course: Path) -> None:
+        path = course / "scenarios" / "echo-client" / "upper.yaml"
+        text = SCENARIO.replace("cast:", "cases: [{word: 你好}]\ncast:")
+        path.write_text(text.replace("user> hello", "user> ${word}"), encoding="utf-8")
+        done = started("run", "-i", "students", env={**os.environ, **locale})
+        assert (done.returncode, done.stderr) == (1, "")
+        assert "\n   \\u2717 " in done.stdout
+        assert "again wirelab run 'scenarios/echo-client/upper.yaml[\\u4f60\\u597d]'" in done.stdout
+
+    def test_a_closed_output_is_none(self, course: Path) -> None:
+        done = subprocess.run(
+            ["sh", "-c", f"{sys.executable} -m harness run >&-"], capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    def test_a_fault_of_ours_is_one_line(
+        self, course: Path, wirelab: Wirelab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("harness.pipeline.check", lambda _: 1 // 0)
+        status, _, err = wirelab("check")
+        assert status == 3
+        assert err.startswith("wirelab: Wirelab itself failed: test_cli.py:")
+        assert len(err.splitlines()) == 1
+
+
+class TestWhatIsMeant:
+    """What is played is what was asked for, and a slip is told with its remedy."""
+
+    @pytest.fixture
+    def cases(self, course: Path) -> Path:
+        path = course / "scenarios" / "echo-client" / "upper.yaml"
+        text = SCENARIO.replace("cast:", "cases: [{word: hello}, {word: a@b c}]\ncast:")
+        text = text.replace("user> hello", "user> ${word}").replace("server< hello", "server< *")
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def test_one_case(self, cases: Path, wirelab: Wirelab) -> None:
+        one = "scenarios/echo-client/upper.yaml[a@b c]"
+        status, out, _ = wirelab("run", one)
+        assert status == 0
+        assert [line.split("  ")[0] for line in out.splitlines()[:-1]] == ["PASSED"]
+        assert "echo-client/upper[a@b c]" in out
+        assert "2 passed" in wirelab("run", one, "scenarios")[1]
+
+    def test_an_unknown_case(self, cases: Path, wirelab: Wirelab) -> None:
+        status, _, err = wirelab("run", "scenarios/echo-client/upper.yaml[helo]")
+        assert status == 2
+        assert err == "scenarios/echo-client/upper.yaml has no case `helo`; did you mean `hello`?\n"
+
+    def test_a_real_file_of_that_name_wins(self, cases: Path, wirelab: Wirelab) -> None:
+        cases.rename(cases.with_name("upper.yaml[hello]"))
+        assert "2 passed" in wirelab("run", "scenarios/echo-client/upper.yaml[hello]")[1]
+
+    def test_again_plays_exactly_this(self, cases: Path, wirelab: Wirelab) -> None:
+        cases.write_text(cases.read_text(encoding="utf-8").replace("HELLO*", "BYE*"), "utf-8")
+        more = ["-i", "students", "--network", "loopback"]
+        _, out, _ = wirelab("run", "scenarios/echo-client/upper.yaml[a@b c]", *more)
+        (again,) = (line for line in out.splitlines() if line.startswith("  again "))
+        words = shlex.split(again)[2:]
+        assert words == ["run", "scenarios/echo-client/upper.yaml[a@b c]", *more]
+        assert "1 failed" in wirelab(*words)[1]
+
+    def test_the_same_scenario_is_played_once(self, course: Path, wirelab: Wirelab) -> None:
+        file = "scenarios/echo-client/upper.yaml"
+        assert "1 passed" in wirelab("run", file, str(course / file), file, "scenarios")[1]
+
+    def test_a_forgotten_separator(self, course: Path, wirelab: Wirelab) -> None:
+        words = ["scenarios", "python3", "reference/client.py", "{host}", "{port}"]
+        status, _, err = wirelab("run", *words)
+        assert status == 2
+        assert err == (
+            "there is no file or folder `python3`; a command line stands behind `--`: "
+            "wirelab run scenarios -- python3 reference/client.py '{host}' '{port}'\n"
+        )
+
+    def test_nobody_said_whose_programs(self, course: Path, wirelab: Wirelab) -> None:
+        (course / "reference").rename(course / "elsewhere")
+        status, _, err = wirelab("run")
+        assert status == 2
+        told = "say whose programs are to be played: -i FILE|DIR, or `-- COMMAND...`\n"
+        assert err == told
+
+    def test_a_program_that_is_told_no_address(self, course: Path, wirelab: Wirelab) -> None:
+        words = ("run", "--network", "loopback", "scenarios", "--", "true")
+        note = (
+            "note: the command line of the echo-client holds neither {host} nor {port}: "
+            "the program cannot know where its peers are\n"
+        )
+        assert wirelab(*words)[2] == note
+        assert wirelab(*words, "{server.port}")[2] == ""
+
+    def test_an_expression_that_is_none(self, course: Path, wirelab: Wirelab) -> None:
+        status, _, err = wirelab("run", "-k", "(")
+        assert status == 2
+        assert err.startswith("-k '(': expected ")
+        assert len(err.splitlines()) == 1
+        assert wirelab("run", "-k", "[x]")[0] == 2
+
+    @pytest.mark.parametrize("command", ["run", "list", "check"])
+    def test_the_current_folder_is_gone(
+        self, command: str, course: Path, wirelab: Wirelab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (course / "gone").mkdir()
+        monkeypatch.chdir(course / "gone")
+        (course / "gone").rmdir()
+        told = "the current folder does not exist any more; go to another one\n"
+        assert wirelab(command) == (2, "", told)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.course import lay_out
+from tests.course import SCENARIO, lay_out
 
 pytest_plugins = ["pytester"]
 
@@ -87,6 +91,77 @@ def test_a_skip_has_its_reason(course: pytest.Pytester) -> None:
     result = course.runpytest_subprocess("scenarios", "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*Ours has no program for the role echo-client*"])
+
+
+def test_summaries_begin_with_what_is_wrong(course: pytest.Pytester) -> None:
+    arguments = ("scenarios", "--implementation=students", "--junitxml=out.xml", "-rf")
+    result = course.runpytest_subprocess(*arguments)
+    first = "The program sent `goodbye` to server where `hello` was expected."
+    result.stdout.fnmatch_lines(["FAILED scenarios/*::echo-client/upper - The program*"])
+    failure = ET.parse(course.path / "out.xml").find(".//failure")
+    assert failure is not None
+    assert failure.get("message") == first
+
+
+def test_a_report_that_cannot_show_every_character_keeps_its_lines(
+    course: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    result = course.runpytest_subprocess("scenarios", "--implementation", "students")
+    result.stdout.fnmatch_lines(["FAILED echo-client/upper   Group 7", "*\\u2717*goodbye*"])
+
+
+def test_run_folders_are_kept_where_they_are_wanted(course: pytest.Pytester) -> None:
+    course.runpytest_subprocess("scenarios", "--wirelab-out", "kept").assert_outcomes(passed=1)
+    assert (course.path / "kept" / "echo-client" / "upper" / "record.jsonl").is_file()
+    assert not (course.path / "run").exists()
+
+
+def test_a_run_folder_that_cannot_be_written_is_no_failed_test(course: pytest.Pytester) -> None:
+    result = course.runpytest_subprocess("scenarios", "--wirelab-out", "reference/client.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "ERROR: reference/client.py: cannot be written (File exists); give --wirelab-out DIR"
+    result.stderr.fnmatch_lines([told])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_nobody_said_whose_programs(course: pytest.Pytester) -> None:
+    (course.path / "reference").rename(course.path / "elsewhere")
+    more = course.path / "scenarios" / "echo-client" / "more.yaml"
+    more.write_text(SCENARIO, encoding="utf-8")
+    result = course.runpytest_subprocess("scenarios")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "ERROR: say whose programs are to be played: --implementation FILE|DIR"
+    assert result.stderr.lines.count(told) == 1
+    result.assert_outcomes()
+
+
+def test_a_wrong_implementation_is_told_once(course: pytest.Pytester) -> None:
+    (course.path / "reference" / "wirelab.yaml").write_text("name: x\n", encoding="utf-8")
+    result = course.runpytest_subprocess("scenarios")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: reference/wirelab.yaml:1:1: *"])
+
+
+def test_an_interrupt_says_what_was_played(course: pytest.Pytester) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as herald:
+        herald.settimeout(30)
+        (course.path / "reference" / "client.py").write_text(
+            f"import socket\nheard = socket.create_connection({herald.getsockname()})\n"
+            "while True: input()\n",
+            encoding="utf-8",
+        )
+        command = [sys.executable, "-m", "pytest", "scenarios", "--network", "loopback"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            program, _ = herald.accept()  # it runs
+            for _ in range(2):
+                process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=30)
+        with program:
+            assert program.recv(1) == b""  # and now it does not any more
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert "Exit: interrupted while echo-client/upper was played" in out
+    assert "threading.py" not in out
 
 
 def test_junit_has_the_story(course: pytest.Pytester) -> None:
