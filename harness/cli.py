@@ -235,6 +235,8 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
         display.say(
             report.summary(verdicts, seconds=seconds, network=programme.rung, seed=request.seed)
         )
+        if programme.fallback:
+            display.say(report.fallback_text(programme.fallback))
         if interrupt.came:
             display.say("interrupted; the results so far are those above")
         for trouble in filter(None, (unwritten, display.trouble)):
@@ -478,6 +480,15 @@ def list_scenarios(paths: tuple[str, ...], role: str | None, tags: tuple[str, ..
         cases = f"  [{', '.join(case.name for case in scenario.cases)}]" if scenario.cases else ""
         click.echo(f"{scenario.id:{width}}  {scenario.title}{cases}")
     return 0 if chosen and not problems else WRONG_INPUT
+
+
+@wirelab.command()
+def doctor() -> int:
+    """Try what this machine offers, step by step, and tell how to mend what does not work."""
+    from harness import doctor as examining  # noqa: PLC0415
+
+    verdict = examining.tell(examining.examine(), click.echo)
+    return BROKEN if verdict is examining.Verdict.NOTHING else 0
 
 
 @wirelab.command()

@@ -381,6 +381,27 @@ def _keeper_of(channel: socket.socket) -> int:
     raise HarnessError("process 1 of a private network died while it was set up")
 
 
+def refused_step() -> tuple[str, int] | None:
+    """Set a room up and throw it away; the step that was refused and its errno, None if none was.
+
+    Raises:
+        MachineError: it was not set up in time.
+        HarnessError: process 1 died.
+    """
+    with _new_room() as channel:
+        channel.settimeout(_PATIENCE_S)
+        try:
+            message, _ = receive_from(channel)
+        except TimeoutError:
+            raise MachineError("the private network was not set up in time") from None
+    match message:
+        case ("ready",):
+            return None
+        case ("failed", str(step), int(code)):
+            return step, code
+    raise HarnessError("process 1 of a private network died while it was set up")
+
+
 def _remedy(step: str, code: int) -> str:
     if code == errno.ENOSPC:
         return "raise sysctl user.max_user_namespaces and user.max_net_namespaces"

@@ -68,6 +68,16 @@ services: files
 _libc = ctypes.PyDLL(None, use_errno=True)
 
 
+_NAMESPACES = "make a user namespace"
+
+
+def recipe() -> list[str]:
+    """The steps by which a room is made, in order, as a refused one is told."""
+    unused = _socket.socket()
+    unused.close()
+    return [_NAMESPACES, *(what for what, _ in Room(unused, (USER, USER))._steps())]  # noqa: SLF001 - our own
+
+
 def fork() -> int:
     """Fork a child that is process 1 of new namespaces, and all-powerful in them.
 
@@ -414,4 +424,4 @@ def _write(path: str, text: str) -> None:
 
 def no_room(channel: _socket.socket, error: OSError) -> None:
     """Tell that not even the namespaces can be had."""
-    helper.send(channel, "failed", "make a user namespace", error.errno or errno.EIO)
+    helper.send(channel, "failed", _NAMESPACES, error.errno or errno.EIO)
