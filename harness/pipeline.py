@@ -29,7 +29,7 @@ from harness.load import (
     load_scenarios,
 )
 from harness.model.verdict import Outcome, Verdict
-from harness.network import rung_of
+from harness.network import rung_of, why_not_private
 from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
 from harness.plan.notes import notes
@@ -89,12 +89,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Programme:
-    """What will be played, in order, and by whom; `notes` are said before."""
+    """What will be played, in order, and by whom.
+
+    `notes` are said before; `fallback` is why it is not played on the private network, though
+    that would have been taken if it could be had.
+    """
 
     plans: tuple[Plan, ...]
     implementation: Implementation
     rung: str
     notes: tuple[str, ...] = ()
+    fallback: str = ""
 
 
 def prepare(request: Request) -> Programme:
@@ -123,7 +128,8 @@ def prepare(request: Request) -> Programme:
         if _asked_for(plan, cases[scenario.file]) and wanted(plan)
     ]
     told = tuple(notes(plans, rung.offers))
-    return Programme(tuple(plans), implementation, rung.rung, told)
+    fallback = why_not_private(request.network)
+    return Programme(tuple(plans), implementation, rung.rung, told, fallback)
 
 
 def _asked_for(plan: Plan, cases: set[str] | None) -> bool:

@@ -79,6 +79,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(playhouse.trouble)
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash[_KEY].where:
+        terminalreporter.write_line(line)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if playhouse := config.stash.get(_KEY, None):
         playhouse.stop()
@@ -175,6 +182,7 @@ class _Playhouse:
         self._can_stop = threading.Event()
         self._stop: Callable[[], object] = lambda: None
         self._name = ""
+        self.where: tuple[str, ...] = ()  # what is told of the network, at the end
         self._seed: int | None = None  # of the first request, for all of them
         self.trouble = ""
 
@@ -208,10 +216,13 @@ class _Playhouse:
 
     def plans(self, path: Path) -> Sequence[Plan]:
         from harness.pipeline import prepare  # noqa: PLC0415
+        from harness.report import fallback_text  # noqa: PLC0415
 
         self._see_to_implementation()
         programme = prepare(self._request(path))
         self._name = programme.implementation.name
+        fallback = (fallback_text(programme.fallback),) if programme.fallback else ()
+        self.where = (f"scenarios: network {programme.rung}", *fallback)
         return programme.plans
 
     def _see_to_implementation(self) -> None:

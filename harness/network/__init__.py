@@ -19,6 +19,7 @@ __all__ = [
     "Transport",
     "open_network",
     "rung_of",
+    "why_not_private",
 ]
 
 
@@ -41,6 +42,11 @@ def rung_of(choice: str) -> type[Network]:
     if choice == "loopback":
         return Loopback
     raise ValueError(f"no such network: {choice!r} (there are auto, private and loopback)")
+
+
+def why_not_private(choice: str) -> str:
+    """Why `auto` came down to the loopback rung, as a clause; empty if it did not."""
+    return _trouble().partition("; ")[0] if choice == "auto" else ""
 
 
 async def open_network(choice: str = "auto") -> Network:

@@ -4,7 +4,7 @@ from harness.report.again import again
 from harness.report.folder import check_folder, keep
 from harness.report.results import results
 from harness.report.target import Target
-from harness.report.text import failure_text, one_line, summary
+from harness.report.text import failure_text, fallback_text, one_line, summary
 from harness.report.transcript import transcript
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "again",
     "check_folder",
     "failure_text",
+    "fallback_text",
     "keep",
     "one_line",
     "results",

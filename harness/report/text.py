@@ -110,6 +110,11 @@ def summary(
     return f"{told} in {seconds:.1f} s ({facts})"
 
 
+def fallback_text(why: str) -> str:
+    """The line below the summary where a lower rung had to do; `why` is a clause."""
+    return harmless(f"{why}; see `wirelab doctor`")
+
+
 def _counts(counts: Mapping[Outcome, int]) -> str:
     shown: Iterable[tuple[Outcome, str]] = ((o, o.value) for o in Outcome)
     return ", ".join(f"{counts[o]} {name}" for o, name in shown if counts.get(o))
