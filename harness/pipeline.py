@@ -6,7 +6,6 @@ have them played, and show the verdicts.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import time
@@ -34,7 +33,7 @@ from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
 from harness.plan.notes import notes
 from harness.report.results import RunFacts
-from harness.run import Stage, play
+from harness.run import Stage, play, play_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -198,26 +197,20 @@ async def play_all(
     through `on_verdict`.
     """
     stage = Stage(network=request.network, satisfied=satisfied, seed=request.seed)
-    workers = asyncio.Semaphore(request.workers)
-    failed = asyncio.Event()
 
-    async def one(plan: Plan) -> Verdict | None:
-        async with workers:
-            if failed.is_set() and request.stop_at_first_failure:
-                return None
-            on_start(plan)
-            verdict = await _verdict(plan, stage, request)
-            if verdict.outcome is Outcome.FAILED:
-                failed.set()
-            on_verdict(verdict)
-            return verdict
+    async def perform(plan: Plan) -> Verdict:
+        on_start(plan)
+        verdict = await _verdict(plan, stage, request)
+        on_verdict(verdict)
+        return verdict
+
+    def is_last(verdict: Verdict) -> bool:
+        return request.stop_at_first_failure and verdict.outcome is Outcome.FAILED
 
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(plan)) for plan in plans]
+        return await play_many(plans, perform, at_once=request.workers, is_last=is_last)
     finally:
         stage.authority.close()
-    return [verdict for task in tasks if (verdict := task.result())]
 
 
 async def _verdict(plan: Plan, stage: Stage, request: Request) -> Verdict:
