@@ -80,7 +80,10 @@ def _command(words: list[str]) -> int:
             obj={"command": tuple(words[cut + 1 :]), "cut": cut < len(words)},
         )
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
+        if isinstance(error, click.NoSuchOption) and any("{" in word for word in words[:cut]):
+            _complain("A command line stands behind `--`.")
         return WRONG_INPUT
     except (AuthorError, UsageError) as error:
         _complain(str(error))
@@ -223,7 +226,7 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
     report.check_folder(options["out"])
     target = report.Target(options["json_file"]) if options["json_file"] else None
     for note in programme.notes:
-        click.echo(note, err=True)
+        _complain(note)
     with _Interrupt() as interrupt:
         display = _Display(programme, request, options, target, interrupt.end)
         started = time.monotonic()
@@ -367,7 +370,7 @@ class _Display:
 
     @property
     def is_cut_off(self) -> bool:
-        return self._mute and len(self._verdicts) < len(self._programme.plans)
+        return self._mute and not self.trouble and len(self._verdicts) < len(self._programme.plans)
 
     def __enter__(self) -> _Display:  # noqa: PYI034 - private
         if self._console.is_terminal:

@@ -321,6 +321,14 @@ class TestOutput:
         results = json.loads(Path("results.json").read_text(encoding="utf-8"))
         assert [each["id"] for each in results["scenarios"]] == ["echo-client/upper"]
 
+    def test_a_full_disk_ends_them_too(self, course: Path) -> None:
+        slow = SCENARIO.replace("server< hello", "server! wait 25s\n  server< hello")
+        (course / "scenarios" / "echo-client" / "slow.yaml").write_text(slow, encoding="utf-8")
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
+            done = started("run", stdout=full)
+        told = "wirelab: the output cannot be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (3, told)
+
     def test_a_failure_stays_one(self, course: Path) -> None:
         reading, writing = os.pipe()
         os.close(reading)
@@ -422,6 +430,11 @@ class TestWhatIsMeant:
             "there is no file or folder `python3`; a command line stands behind `--`: "
             "wirelab run scenarios -- python3 reference/client.py '{host}' '{port}'\n"
         )
+
+    def test_a_forgotten_separator_before_options(self, course: Path, wirelab: Wirelab) -> None:
+        status, _, err = wirelab("run", "scenarios", "python3", "-u", "client.py", "{host}")
+        assert status == 2
+        assert err.endswith("\nA command line stands behind `--`.\n")
 
     def test_nobody_said_whose_programs(self, course: Path, wirelab: Wirelab) -> None:
         (course / "reference").rename(course / "elsewhere")
