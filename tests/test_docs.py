@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.errors import AuthorError
 from harness.load import load_implementation, load_roles, load_scenario
+from harness.load.schema import ActorShape, ScenarioShape, Shape
+from harness.model.scenario import ActorKind
 
 from tests.documents import ROOT, WRITE, Block, blocks, normal, printed
 
@@ -16,6 +19,11 @@ if TYPE_CHECKING:
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 YAML = [block for document in DOCUMENTS for block in blocks(document, "yaml")]
 WITH_COMMANDS = [document for document in DOCUMENTS if blocks(document, "console")]
+
+
+def _keys(shape: type[Shape]) -> list[str]:
+    return [field.alias or name for name, field in shape.model_fields.items()]
+
 
 #: What is added to a part of a scenario that has no cast of its own.
 CASTS = {
@@ -41,7 +49,10 @@ def test_a_yaml_block_is_right(block: Block, tmp_path: Path) -> None:
     """Also what is a part only; tests/documents.py tells what the comments above mean."""
     what, _, role = block.label.partition(" of ")
     if (ROOT / block.label).is_file():
-        assert block.text == (ROOT / block.label).read_text(encoding="utf-8")
+        content = (ROOT / block.label).read_text(encoding="utf-8")
+        if WRITE:
+            block.rewrite(content)
+        assert block.text == content
     elif what in {"file", "cast", "expect", "part"}:
         text = block.text if what == "file" else completed(block.text, role)
         _load(_written(tmp_path, f"scenarios/{role}/example.yaml", text), tmp_path)
@@ -89,3 +100,10 @@ def test_commands_print_what_is_shown(document: Path, tmp_path: Path) -> None:
             shown.append(normal(block.text))
             told.append(normal(text))
     assert told == shown
+
+
+@pytest.mark.parametrize("key", [*_keys(ScenarioShape), *_keys(ActorShape), *ActorKind])
+def test_the_reference_tells_every_key_and_kind(key: str) -> None:
+    """Whoever adds one says in docs/scenarios.md what it means."""
+    tables = re.findall(r"^\|.*", (ROOT / "docs" / "scenarios.md").read_text("utf-8"), re.MULTILINE)
+    assert re.search(rf"\b{key}\b", "\n".join(tables))
