@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from harness.model.record import What
 from harness.model.verdict import Outcome
 from harness.network import Loopback
 from harness.pipeline import play_all
+from harness.record import read_record
 
 from tests.run.theatre import played, processes
 
@@ -198,3 +200,36 @@ def test_a_broken_actor_is_our_fault(theatre: Theatre, monkeypatch: pytest.Monke
     assert result.outcome == "error"
     assert "a mistake of ours" in result.headline
     assert result.record.of(What.GAVE_UP) == ()
+
+
+# -- chance ----------------------------------------------------------------------------
+
+PINGER = """
+    import socket, sys
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(0.05)
+    for number in range(20):
+        client.sendto(b"%d" % number, (sys.argv[1], int(sys.argv[2])))
+        try:
+            client.recv(100)
+        except TimeoutError:
+            pass
+"""
+
+
+def test_the_seed_of_a_run_decides_alone_what_chance_does(theatre: Theatre) -> None:
+    """Whether a play stands alone or among others, each has faults of its own."""
+    cast = "pong: {kind: udp, at: 12000, answer: echo, lose: 50%}"
+    plans = [theatre.plan("", PINGER, role="udp-ping-client", cast=cast) for _ in range(3)]
+
+    def faults(name: str, *plans: Plan, seed: int) -> list[list[str]]:
+        out = theatre.folder / name
+        request = replace(theatre.request, seed=seed, out=str(out), jobs=3)
+        asyncio.run(play_all(plans, request))
+        records = [read_record(out / plan.id / "record.jsonl") for plan in plans]
+        return [[event.note for event in record.of(What.FAULT)] for record in records]
+
+    together = faults("together", *plans, seed=7)
+    assert together[:1] == faults("alone", plans[0], seed=7)
+    assert together[0] != together[1] != together[2]
+    assert together != faults("other", *plans, seed=8)
