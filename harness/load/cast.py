@@ -18,6 +18,7 @@ from harness.model.scenario import (
     LineEnd,
     Page,
     Tls,
+    split_address,
 )
 from harness.notation import PROGRAM
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 K = ActorKind
 
 _STREAMS = {K.SMTP, K.HTTP, K.TCP}
-_NOWHERE = {K.CLOSED, K.FILTERED}
+_NOWHERE = {K.CLOSED, K.FILTERED, K.UNREACHABLE}
 _AT_ITS_PLACE = {K.TERMINAL, K.DNS}  # which no scenario chooses
 
 #: Which kinds a key is for; `kind` is for all.
@@ -42,6 +43,8 @@ _KEYS_FOR: dict[str, set[ActorKind]] = {
     "tls": _STREAMS,
     "eol": {K.TCP, K.TERMINAL},
     "strict": {K.SMTP, K.HTTP, K.UDP, K.DNS, K.TERMINAL},
+    "transport": _NOWHERE,
+    "code": {K.UNREACHABLE},
     "answer": {K.UDP},
     "mailboxes": {K.SMTP},
     "users": {K.SMTP},
@@ -67,6 +70,7 @@ _FITS: dict[ActorKind, set[str]] = {
     K.TCP: {"tcp", "smtp", "http", "pop3"},
     K.CLOSED: {"tcp", "udp", "smtp", "http", "pop3"},
     K.FILTERED: {"tcp", "udp", "smtp", "http", "pop3"},
+    K.UNREACHABLE: {"tcp", "udp", "smtp", "http", "pop3"},
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -126,6 +130,7 @@ class _Actors:
             faults=self._faults(shape),
             faults_heard=self._faults(shape.hear, "hear"),
             over=self._over(plays),
+            code=shape.code,
             line=self._document.key_place(self._path).line,
         )
 
@@ -186,10 +191,14 @@ class _Actors:
 
     def _at(self) -> str | None:
         try:
-            return parse_address(self._shape.at, default_host=DEFAULT_HOST)
+            at = parse_address(self._shape.at, default_host=DEFAULT_HOST)
         except ValueError as error:
             self._complain(str(error), "at")
             return None
+        host, _ = split_address(at)
+        if self._kind is K.UNREACHABLE and _is_near(host):
+            self._complain(f"no router lies before {host}, the program's own host", "at")
+        return at
 
     def _eol(self) -> LineEnd:
         if self._shape.says("eol"):
@@ -202,9 +211,17 @@ class _Actors:
 
     def _over(self, plays: str | None) -> Literal["tcp", "udp"]:
         """Over what a place where nobody answers is reached: as the endpoint that it plays."""
+        if self._kind not in _NOWHERE:
+            return "tcp"
         endpoint = self._role.endpoints.get(plays or "")
-        udp = self._kind in _NOWHERE and endpoint is not None and endpoint.protocol == "udp"
-        return "udp" if udp else "tcp"
+        protocol = endpoint.protocol if endpoint else "any"
+        known: Literal["tcp", "udp"] = "udp" if protocol == "udp" else "tcp"
+        if not self._shape.says("transport"):
+            return known
+        if protocol != "any" and self._shape.transport != known:
+            message = f"`{plays}` speaks {protocol}, which goes over {known}"
+            self._complain(message, "transport")
+        return self._shape.transport
 
     # -- what goes wrong --------------------------------------------------------------
 
@@ -296,6 +313,11 @@ def _page(page: str | PageShape) -> Page:
     if isinstance(page, str):
         return Page(text=page)
     return Page(status=page.status, type=page.type, text=page.text)
+
+
+def _is_near(host: str) -> bool:
+    """Whether a host is the program's own."""
+    return host.lower() == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _is_mailbox(text: str) -> bool:

@@ -250,13 +250,17 @@ class ActorShape(FaultsShape):
     The faults are those of what it answers; those of what it hears stand under `hear`.
     """
 
-    kind: Literal["smtp", "http", "udp", "tcp", "dns", "terminal", "closed", "filtered"]
+    kind: Literal[
+        "smtp", "http", "udp", "tcp", "dns", "terminal", "closed", "filtered", "unreachable"
+    ]
     at: Text = ""
     to: Text = ""
     as_: Text = Field("", alias="as")
     tls: Literal["none", "implicit"] = "none"
     eol: Literal["none", "lf", "crlf", "any"] = "none"
     strict: bool = False
+    transport: Literal["tcp", "udp"] = "tcp"
+    code: Literal["host", "net", "admin", "expired"] = "host"
     answer: Literal["echo", "upper", "nothing"] = "nothing"
     mailboxes: list[Text] = []
     users: dict[Text, Text] = {}

@@ -10,10 +10,12 @@ NAMES = "names"
 RAW_ICMP = "raw-icmp"
 FILTERED_PORT = "filtered-port"
 PRIVATE_ADDRESSES = "private-addresses"
+ICMP_ERRORS = "icmp-errors"
 
 NEEDS = {
     NAMES: "names of its own",
     RAW_ICMP: "raw ICMP",
     FILTERED_PORT: "filtered ports",
     PRIVATE_ADDRESSES: "addresses of its own",
+    ICMP_ERRORS: "routers that send ICMP errors",
 }

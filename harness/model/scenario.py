@@ -33,7 +33,7 @@ class Level(StrEnum):
 
 
 class ActorKind(StrEnum):
-    """What an actor is.  `closed` and `filtered` are places where nobody answers."""
+    """What an actor is.  `closed`, `filtered`, `unreachable`: places where nobody answers."""
 
     SMTP = "smtp"
     HTTP = "http"
@@ -43,6 +43,7 @@ class ActorKind(StrEnum):
     TERMINAL = "terminal"
     CLOSED = "closed"
     FILTERED = "filtered"
+    UNREACHABLE = "unreachable"
 
 
 class LineEnd(StrEnum):
@@ -106,6 +107,7 @@ class Actor:
     faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends
     faults_heard: Faults = field(default_factory=Faults)  # of those that are sent to it
     over: OneOf["tcp", "udp"] = "tcp"  # of a place where nobody answers
+    code: OneOf["host", "net", "admin", "expired"] = "host"  # what a router says of one
     line: int = field(default=0, compare=False)
 
     @property

@@ -5,17 +5,20 @@ from __future__ import annotations
 from functools import cache
 
 from harness.errors import MachineError
+from harness.network.icmp import Code, Router
 from harness.network.interface import Exit, Network, Place, Process, Transport
 from harness.network.loopback import Loopback
 from harness.network.private import Private
 
 __all__ = [
+    "Code",
     "Exit",
     "Loopback",
     "Network",
     "Place",
     "Private",
     "Process",
+    "Router",
     "Transport",
     "open_network",
     "rung_of",

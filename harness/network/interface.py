@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from harness.network.icmp import Router
+
 Transport = Literal["tcp", "udp"]
 
 
@@ -147,6 +149,18 @@ class Network(ABC):
         Raises:
             MachineError: this kernel has no socket filters, or as `listen`.
         """
+
+    def unreachable(self, host: str, port: int, transport: Transport) -> Router:  # noqa: ARG002 - for other rungs
+        """The router before a place that cannot be reached; the caller closes it.
+
+        It tells what comes for the place, and nobody there answers; whoever goes there waits
+        until the caller has the router tell.
+
+        Raises:
+            HarnessError: this rung does not offer "icmp-errors".
+            MachineError: as `listen`; or no router lies between the program and the place.
+        """
+        raise HarnessError(f"there are no routers on the rung {self.rung}")
 
     @abstractmethod
     def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:

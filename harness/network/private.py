@@ -20,8 +20,8 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, MachineError
-from harness.model.needs import FILTERED_PORT, NAMES, PRIVATE_ADDRESSES
-from harness.network import helper, room
+from harness.model.needs import FILTERED_PORT, ICMP_ERRORS, NAMES, PRIVATE_ADDRESSES
+from harness.network import helper, icmp, room
 from harness.network.interface import Network, Place, Process, Transport
 from harness.network.process import (
     WardedProcess,
@@ -61,7 +61,7 @@ class Private(Network):
 
     resolver = Place(room.NAME_SERVER, 53)
     rung = "private"
-    offers = frozenset({NAMES, PRIVATE_ADDRESSES, FILTERED_PORT})
+    offers = frozenset({NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS})
 
     def __init__(self, channel: socket.socket, keeper: int) -> None:
         self._channel = channel
@@ -149,10 +149,27 @@ class Private(Network):
 
     def filtered(self, host: str, port: int) -> Place:
         """See `Network`."""
-        sock = self._bind(Place(self._address(host), port), "tcp")
+        return self._silent(host, port, "tcp")
+
+    def unreachable(self, host: str, port: int, transport: Transport) -> icmp.Router:
+        """See `Network`."""
+        place = self._silent(host, port, transport)
+        if self._is_near(place.host):
+            raise MachineError(f"no router lies between a program and its own host, at {place}")
+        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+        kind = socket.htons(icmp.ETHERTYPES[family])
+        tap = self._socket_of(room.INTERNET, socket.AF_PACKET, socket.SOCK_DGRAM, kind)
+        voice = self._socket_of(room.INTERNET, family, socket.SOCK_RAW, icmp.PROTOCOLS[family])
+        voice.bind((room.ROUTER6 if ":" in place.host else room.ROUTER, 0))
+        return icmp.Router(place, transport, tap, voice)
+
+    def _silent(self, host: str, port: int, transport: Transport) -> Place:
+        """A place whose socket hears nothing, so that the kernel answers nobody there."""
+        sock = self._bind(Place(self._address(host), port), transport)
         self._kept.append(sock)
         deafen(sock)
-        sock.listen(_BACKLOG)
+        if transport == "tcp":
+            sock.listen(_BACKLOG)
         return Place(*sock.getsockname()[:2])
 
     def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:  # noqa: ARG002 - all are free
@@ -203,8 +220,8 @@ class Private(Network):
             number += 1
 
     def _bind(self, place: Place, transport: Transport) -> socket.socket:
-        near = _on_loopback(place.host) or place.host in self._own_addresses
-        sock = self._socket(room.HOST if near else room.INTERNET, place.host, transport)
+        side = room.HOST if self._is_near(place.host) else room.INTERNET
+        sock = self._socket(side, place.host, transport)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, transport == "tcp")
             sock.bind(place)
@@ -212,6 +229,9 @@ class Private(Network):
             sock.close()
             raise MachineError(f"nobody can stand at {place}: {error.strerror}") from error
         return sock
+
+    def _is_near(self, address: str) -> bool:
+        return _on_loopback(address) or address in self._own_addresses
 
     def _socket(self, side: str, host: str, transport: Transport) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -19,7 +19,7 @@ from harness.network import helper
 from harness.network.interface import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.network.interface import Transport
 
@@ -93,11 +93,23 @@ def deafen(sock: socket.socket) -> None:
     Raises:
         MachineError: this kernel filters no sockets.
     """
-    nothing = array("B", _FILTER.pack(_BPF_RET, 0, 0, 0))  # socket(7), SO_ATTACH_FILTER
+    attach_filter(sock, [(_BPF_RET, 0, 0, 0)])
+
+
+def attach_filter(sock: socket.socket, instructions: Sequence[tuple[int, int, int, int]]) -> None:
+    """Have a socket take only what a program of classic BPF lets pass (socket(7)).
+
+    Args:
+        sock: Any socket.
+        instructions: `struct sock_filter`: code, jump if true, jump if false, operand.
+
+    Raises:
+        MachineError: this kernel filters no sockets.
+    """
+    program = array("B", b"".join(_FILTER.pack(*instruction) for instruction in instructions))
+    head = _PROGRAM.pack(len(instructions), program.buffer_info()[0])
     try:
-        sock.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM.pack(1, nothing.buffer_info()[0])
-        )
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, head)
     except OSError as error:
         raise MachineError(f"this kernel has no socket filters: {error.strerror}") from error
 

@@ -11,6 +11,7 @@ from harness.network import Place
 from harness.peers.peer import Peer, spoken
 from harness.peers.tcp import ScriptedPeer
 from harness.peers.udp import UdpPeer
+from harness.peers.unreachable import UnreachablePeer
 
 if TYPE_CHECKING:
     import socket
@@ -45,6 +46,7 @@ def _class_for(actor: Actor) -> type[Peer]:
         ActorKind.TERMINAL: TerminalPeer,
         ActorKind.CLOSED: NobodyPeer,
         ActorKind.FILTERED: NobodyPeer,
+        ActorKind.UNREACHABLE: UnreachablePeer,
     }[actor.kind]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.model.needs import FILTERED_PORT, NAMES, NEEDS, PRIVATE_ADDRESSES
+from harness.model.needs import FILTERED_PORT, ICMP_ERRORS, NAMES, NEEDS, PRIVATE_ADDRESSES
 from harness.model.plan import Plan
 from harness.model.scenario import ActorKind, split_address
 from harness.model.template import substitute
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from harness.model.scenario import Case, Scenario
 
 __all__ = ["make_plans"]
+
+_NEEDED_BY = {
+    ActorKind.FILTERED: FILTERED_PORT,
+    ActorKind.UNREACHABLE: ICMP_ERRORS,
+    ActorKind.DNS: NAMES,
+}
 
 
 def make_plans(
@@ -101,10 +107,10 @@ def _why_skipped(
 
 def _needs(scenario: Scenario, program: Program) -> Iterator[str]:
     """What the scenario asks for itself, and what follows from its cast and its program."""
-    implied = []
-    if any(actor.kind is ActorKind.FILTERED for actor in scenario.cast.values()):
-        implied.append(FILTERED_PORT)
-    if scenario.names or any(actor.kind is ActorKind.DNS for actor in scenario.cast.values()):
+    implied: list[str] = []
+    kinds = {actor.kind for actor in scenario.cast.values()}
+    implied += [need for kind, need in _NEEDED_BY.items() if kind in kinds]
+    if scenario.names:
         implied.append(NAMES)
     if program.addresses:  # they are true only where the harness owns every address
         implied.append(PRIVATE_ADDRESSES)

@@ -1,0 +1,94 @@
+"""Actors that cannot be reached: what the record tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import network as network_module
+from harness.model.record import What
+from harness.model.scenario import Actor, ActorKind
+from harness.network import Private
+from harness.peers import Authority, NotPlayedError, Peer, Setting, make_peer
+from harness.record import Recorder
+
+from tests.network.programs import PYTHON, output_of
+from tests.peers.stage import entry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from harness.network import Network
+
+TROUBLE = network_module._trouble()
+pytestmark = pytest.mark.skipif(bool(TROUBLE), reason=TROUBLE)
+
+CONNECT = """
+import errno, socket
+for _ in range(2):
+    print(errno.errorcode[socket.socket().connect_ex(("192.0.2.7", 80))])
+"""
+SEND = """
+import socket
+udp = socket.socket(type=socket.SOCK_DGRAM)
+for _ in range(3):
+    udp.sendto(b"hello", ("192.0.2.7", 80))
+"""
+
+
+@asynccontextmanager
+async def played(actor: Actor) -> AsyncIterator[tuple[Network, Peer, Recorder]]:
+    network, recorder, authority = await Private.open(), Recorder(), Authority()
+    peer = make_peer(actor, Setting(network, recorder, authority, "", lambda _keys: None))
+    try:
+        await peer.open()
+        yield network, peer, recorder
+    finally:
+        await peer.close()
+        await network.close()
+        authority.close()
+
+
+def test_each_error_is_recorded_in_words_with_its_number() -> None:
+    async def main() -> None:
+        actor = Actor("gone", ActorKind.UNREACHABLE, at="192.0.2.7:80", code="net")
+        async with played(actor) as (network, _, recorder):
+            said = await output_of(network, [*PYTHON, CONNECT])
+            (stands,) = recorder.record.of(What.STANDS)
+            told = recorder.record.of(What.FAULT)
+        assert said == "ENETUNREACH\n" * 2
+        assert stands.facts == {"host": "192.0.2.7", "port": 80}
+        assert [(event.actor, event.note) for event in told] == [
+            ("gone", "ICMP: network unreachable")
+        ] * 2
+        assert [event.facts["ordinal"] for event in told] == [1, 2]
+
+    asyncio.run(main())
+
+
+def test_datagrams_that_nobody_waits_for_have_their_errors_too() -> None:
+    async def main() -> None:
+        actor = Actor("gone", ActorKind.UNREACHABLE, at="192.0.2.7:80", over="udp")
+        async with played(actor) as (network, peer, recorder):
+            happened = asyncio.Event()
+            recorder.listen(lambda _event: happened.set())
+            await output_of(network, [*PYTHON, SEND])
+            async with asyncio.timeout(20):
+                while len(recorder.record.of(What.FAULT)) < 3:
+                    happened.clear()
+                    await happened.wait()
+            assert not peer.busy
+
+    asyncio.run(main())
+
+
+def test_it_does_nothing_else() -> None:
+    async def main() -> None:
+        actor = Actor("gone", ActorKind.UNREACHABLE, at="192.0.2.7:80")
+        async with played(actor) as (_, peer, _):
+            with pytest.raises(NotPlayedError, match=r"`accept` is not played by .* unreachable"):
+                await peer.perform(entry("gone! accept"), 0, {})
+
+    asyncio.run(main())
