@@ -365,6 +365,14 @@ class TestOutput:
         assert "\n   \\u2717 " in done.stdout
         assert "again wirelab run 'scenarios/echo-client/upper.yaml[\\u4f60\\u597d]'" in done.stdout
 
+    def test_a_program_is_told_every_character(self, course: Path) -> None:
+        path = course / "scenarios" / "echo-client" / "upper.yaml"
+        path.write_text(SCENARIO.replace("cast:", "program: {mode: 你好}\ncast:"), "utf-8")
+        locale = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        words = ["run", "scenarios", "--", "{python}", "reference/client.py", "{host}", "{port}"]
+        done = started(*words, "{mode}", env={**os.environ, **locale})
+        assert (done.returncode, done.stderr) == (0, "")
+
     def test_a_closed_output_is_none(self, course: Path) -> None:
         done = subprocess.run(
             ["sh", "-c", f"{sys.executable} -m harness run >&-"], capture_output=True, check=False

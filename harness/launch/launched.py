@@ -326,7 +326,7 @@ def _environment(scratch: Scratch, extra: Mapping[str, str]) -> dict[str, str]:
 
 def _shown(text: str) -> str:
     """Text that can be written as UTF-8, whatever bytes were in a name."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _explain(error: OSError, command: str) -> str:

@@ -201,12 +201,17 @@ def order_of(
 ) -> helper.Order:
     """What to start, as the helper takes it."""
     return helper.Order(
-        argv=[os.fsencode(word) for word in argv],
+        argv=[_encoded(word) for word in argv],
         cwd=os.fsencode(cwd),
-        env={os.fsencode(name): os.fsencode(value) for name, value in env.items()},
+        env={_encoded(name): _encoded(value) for name, value in env.items()},
         tty=tty,
         raw=raw,
     )
+
+
+def _encoded(word: str) -> bytes:
+    """As programs are started: in UTF-8, whatever the locale of the harness is."""
+    return word.encode("utf-8", "surrogateescape")
 
 
 # -- the fork server -----------------------------------------------------------------------
