@@ -154,7 +154,7 @@ def loopback(_error: OSError) -> tuple[str, ...]:
 
 
 def filtered_port(_error: OSError) -> tuple[str, ...]:
-    """For a kernel that lets only root filter the sockets of the whole machine."""
+    """For a kernel that neither filters sockets for us nor is silent at a full backlog."""
     return ("play on the private network, which has filtered ports of its own (see above)",)
 
 

@@ -11,6 +11,8 @@ import errno
 import ipaddress
 import os
 import socket
+import sys
+import time
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _BACKLOG = 128
 _TRIES = 64
+_FILL_S = 1.0
+# Of struct tcp_info; for a listening socket the lengths of its accept queue, now and at most.
+_TCPI_UNACKED, _TCPI_SACKED = slice(24, 28), slice(28, 32)
 
 # Ports that were promised to programs of this process and are not bound by us any more.
 _promised: set[int] = set()
@@ -71,12 +76,29 @@ class Loopback(Network):
         return place
 
     def filtered(self, host: str, port: int) -> Place:  # noqa: ARG002 - hints
-        """See `Network`."""
+        """See `Network`: by a filter, or by a full backlog where a kernel leaves those to root."""
         sock = _bind(_address(host), "tcp")
         self._kept.append(sock)
-        sockets.deafen(sock)
+        try:
+            sockets.deafen(sock)
+        except MachineError:
+            return self._crowded(sock)
         sock.listen(_BACKLOG)
         return _place(sock)
+
+    def _crowded(self, listener: socket.socket) -> Place:
+        """Linux drops a SYN to a socket whose accept queue is full (`tcp_conn_request`).
+
+        The queue of listen(1) takes two connections: with a backlog of 0 each SYN would look
+        like a flood, and be answered by a cookie or not at all.
+        """
+        listener.listen(1)
+        place = _place(listener)
+        for _ in range(_TRIES):
+            if _is_full(listener):
+                return place
+            self._kept.append(_fill(listener, place))
+        raise MachineError("this kernel filters no sockets, and answers at a full backlog as well")
 
     def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:  # noqa: ARG002 - hints
         """See `Network`."""
@@ -206,6 +228,35 @@ def _bind(host: str, transport: Transport, port: int = 0) -> socket.socket:
         raise MachineError(f"no {transport} port of {host} can be had: {error.strerror}") from error
     finally:
         _close_all(rejected)
+
+
+def _fill(listener: socket.socket, place: Place) -> socket.socket:
+    """A connection of our own in the accept queue of `listener`."""
+    before = _queued(listener)
+    filler = _socket(place.host, "tcp")
+    filler.settimeout(_FILL_S)
+    try:
+        filler.connect(place)
+    except OSError as error:
+        filler.close()
+        raise MachineError(f"a backlog cannot be filled: {error}") from error
+    until = time.monotonic() + _FILL_S
+    while _queued(listener) == before and time.monotonic() < until:
+        os.sched_yield()  # the last packet of the handshake is on its way, microseconds at most
+    return filler
+
+
+def _is_full(listener: socket.socket) -> bool:
+    return _queued(listener) > _tcp_info(listener, _TCPI_SACKED)
+
+
+def _queued(listener: socket.socket) -> int:
+    return _tcp_info(listener, _TCPI_UNACKED)
+
+
+def _tcp_info(sock: socket.socket, field: slice) -> int:
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCPI_SACKED.stop)
+    return int.from_bytes(info[field], sys.byteorder)
 
 
 def _close_all(held: list[socket.socket]) -> None:
