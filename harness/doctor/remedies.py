@@ -22,7 +22,7 @@ _CONTAINER = (
     "in Podman:  podman run --security-opt seccomp=unconfined --security-opt unmask=ALL ...",
 )
 _PROC = (
-    "a container hides parts of /proc, and the kernel then lets nobody mount a whole one:",
+    "a container hides parts of /proc or lets nobody write there; have it show all of it:",
     "in Docker:  docker run --security-opt systempaths=unconfined ...",
     "in Podman:  podman run --security-opt unmask=ALL ...",
 )

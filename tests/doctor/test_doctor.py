@@ -34,6 +34,10 @@ DOCTOR = [sys.executable, "-B", "-m", "harness", "doctor"]
 each_recipe_step = pytest.mark.parametrize("step", recipe())
 
 
+NO_NAMESPACES = "echo 0 > /proc/sys/user/max_user_namespaces"
+PROTECTED = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys"
+
+
 def works() -> None:
     pass
 
@@ -55,18 +59,18 @@ def told(*steps: Step, refused: tuple[str, int] | None = None) -> tuple[Verdict,
     return tell(findings, lines.append), lines
 
 
-def doctor(*prefix: str, **how: object) -> subprocess.CompletedProcess[str]:
+def doctor(*prefix: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*prefix, *DOCTOR], cwd=ROOT, capture_output=True, text=True, check=False, timeout=50
     )
 
 
-def in_world(setting: str) -> list[str]:
-    """A command's beginning: it is run in a user namespace with another setting of the kernel."""
+def in_world(script: str) -> list[str]:
+    """A command's beginning: it is run in namespaces of its own, which a script has changed."""
     if not shutil.which("unshare") or _trouble():
         pytest.skip("there is no unshare(1), or no user namespace")
-    script = f'echo 0 > /proc/sys/user/{setting} && exec "$@"'
-    return ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
+    world = ["unshare", "--user", "--map-root-user", "--mount"]
+    return [*world, "sh", "-c", f'{script} && exec "$@"', "sh"]
 
 
 # -- the words ---------------------------------------------------------------------------------
@@ -226,11 +230,36 @@ def test_on_this_machine() -> None:
 
 
 def test_where_user_namespaces_are_forbidden_only_loopback_is_left() -> None:
-    done = doctor(*in_world("max_user_namespaces"))
+    done = doctor(*in_world(NO_NAMESPACES))
     assert done.returncode == 0, done.stdout
     assert f"  FAILS   {RECIPE[recipe()[0]]}\n" in done.stdout
     assert "sudo sysctl -w user.max_user_namespaces=16384\n" in done.stdout
     assert "Only the loopback network can be had" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "words", "remedy"),
+    [
+        (PROTECTED, 0, "(/proc/sys can be written)", "systempaths=unconfined"),
+        ("mount -t tmpfs none /dev/pts", 3, "a program gets a terminal", "mount -t devpts"),
+        ("mount -t tmpfs -o size=1m none $TMPDIR", 3, "takes 64 MB", "export TMPDIR="),
+    ],
+    ids=["a protected /proc/sys", "no terminals", "a full disk"],
+)
+def test_what_a_machine_lacks_is_found(
+    script: str,
+    status: int,
+    words: str,
+    remedy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    done = doctor(*in_world(script))
+    assert done.returncode == status, done.stdout + done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "FAILS" in line and words in line]
+    after = done.stdout.partition(line)[2].partition("  works ")[0]
+    assert remedy in after.partition("  untried ")[0]
 
 
 @pytest.mark.parametrize(
