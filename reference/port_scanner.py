@@ -1,6 +1,6 @@
 """Port scanner: which TCP or UDP ports of a host are open, closed or silent.
 
-    python port_scanner.py HOST PORTS [--udp] [--timeout 1.0] [--parallel 200]
+    python port_scanner.py HOST PORTS [--tcp | --udp] [--timeout 1.0] [--parallel 200]
                            [--retries 1] [--json] [--open-only] [-4 | -6]
 
 PORTS are numbers and ranges: ``22,80,8000-8010``. A TCP port is asked by a full connection
@@ -587,7 +587,9 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("host", help="name or address")
     add("ports", type=port_list, help="numbers and ranges, such as 22,80,8000-8010")
-    add("--udp", action="store_true", help="UDP instead of TCP")
+    transport = result.add_mutually_exclusive_group()
+    transport.add_argument("--udp", action="store_true", help="UDP instead of TCP")
+    transport.add_argument("--tcp", dest="udp", action="store_false", help="TCP (the default)")
     add("--timeout", type=some_seconds, default=1.0, help="seconds to wait (default 1)")
     add("--parallel", type=positive, default=200, help="probes under way (default 200)")
     add("--retries", type=number, default=1, help="more questions to a silent port (default 1)")

@@ -56,6 +56,7 @@ FAULTS = {
         "corrupt-counted",
         "short-counted",
         "crash-when-refused",
+        "crash-when-unreachable",
     },
     "port_scanner.py": {
         "closed-is-filtered",
@@ -63,6 +64,8 @@ FAULTS = {
         "range-end-off-by-one",
         "no-timeout",
         "only-open",
+        "unreachable-is-closed",
+        "udp-silence-is-open",
     },
 }
 

@@ -165,5 +165,5 @@ def test_lone_braces(text: str, column: int) -> None:
 def test_names_of_placeholders() -> None:
     """What `wirelab roles` tells and mistakes are compared with."""
     assert placeholder_names(ROLES["port-scanner"]) == [
-        *("host", "port", "target.host", "target.port", "ports", "python")
+        *("host", "port", "target.host", "target.port", "ports", "transport", "python")
     ]
