@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
         pass
     except OSError as error:
-        _complain(_explain(error))
+        if status != BROKEN:  # else it was told already, where it was noticed first
+            _complain(_explain(error))
         status = _worst(status, BROKEN)
     except KeyboardInterrupt:
         status = INTERRUPTED

@@ -128,8 +128,11 @@ def as_user(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
 
 
 def python_of_all() -> str:
-    """An interpreter of our version that others may run: root's own may lie in its home."""
-    code = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    """An interpreter of our version that others may run, and that finds pytest.
+
+    Root's own may lie in its home, and the packages where only root may look.
+    """
+    code = f"import sys, pytest; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     for path in (sys.executable, *(f"{folder}/python3" for folder in os.defpath.split(":"))):
         with contextlib.suppress(OSError):
             if as_user([path, "-c", code]).returncode == 0:
