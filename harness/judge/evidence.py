@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LAST_LINES = 6
 _LAST_MESSAGES = 6
 #: The scratch copy of the program's folder: its author knows it by another name.
-_SCRATCH = re.compile(r"(?:/[^/\s\"']+)*/wirelab-[^/\s\"']+/(?:copy/)?")
+_SCRATCH = re.compile(r"(?:/[^/\s\"']+)*/wirelab-[^/\s\"']+/(?:play-[^/\s\"']+/)?(?:copy/)?")
 
 
 def last_words(record: Record) -> tuple[Rung, ...]:

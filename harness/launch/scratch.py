@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
+from harness.network import scratch_folder
+from harness.network.tree import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,6 @@ _VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
 _CACHE = "__pycache__"
 _PLAIN_FOLDER = "program"  # the name where the author has none
 _VISITED = 20_000  # entries looked at in search of new files
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",
@@ -70,7 +71,7 @@ class Scratch:
         """
         name = source.resolve().name if source else ""
         try:
-            root = Path(tempfile.mkdtemp(prefix="wirelab-"))
+            root = Path(tempfile.mkdtemp(prefix="play-", dir=scratch_folder()))
             scratch = cls(
                 root, root / "copy" / (name or _PLAIN_FOLDER), root / "home", root / "tmp"
             )
@@ -220,44 +221,3 @@ def _collect(file: Path, path: str, status: os.stat_result, size: int) -> Found:
             return Found(path, opened.read(size))
     except OSError as error:
         return Found(path, skipped=error.strerror or "unreadable")
-
-
-def remove_tree(root: Path) -> None:
-    """Remove a folder and all in it: without recursion (it may be deep), following no link.
-
-    Raises:
-        OSError: something resists.
-    """
-    root.chmod(0o700)
-    at = os.open(root, _DIRECTORY)
-    path: list[str] = []
-    try:
-        while True:
-            if below := _remove_files(at):
-                os.chmod(below, 0o700, dir_fd=at)
-                at = _move(at, below)
-                path.append(below)
-            elif path:
-                at = _move(at, "..")
-                os.rmdir(path.pop(), dir_fd=at)
-            else:
-                break
-    finally:
-        os.close(at)
-    root.rmdir()
-
-
-def _remove_files(at: int) -> str | None:
-    """Remove what is no folder up to the first one that is; its name."""
-    with os.scandir(at) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                return entry.name
-            os.unlink(entry.name, dir_fd=at)
-    return None
-
-
-def _move(at: int, name: str) -> int:
-    there = os.open(name, _DIRECTORY, dir_fd=at)
-    os.close(at)
-    return there

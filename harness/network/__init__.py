@@ -9,11 +9,14 @@ from harness.network.icmp import Code, Router
 from harness.network.interface import Exit, Network, Place, Process, Transport
 from harness.network.loopback import Loopback
 from harness.network.private import Private
+from harness.network.process import scratch_folder
+from harness.network.segments import LostSegments
 
 __all__ = [
     "Code",
     "Exit",
     "Loopback",
+    "LostSegments",
     "Network",
     "Place",
     "Private",
@@ -22,6 +25,7 @@ __all__ = [
     "Transport",
     "open_network",
     "rung_of",
+    "scratch_folder",
     "why_not_private",
 ]
 

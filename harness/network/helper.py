@@ -248,8 +248,12 @@ def readable(*fds: int, within_ms: int | None = None) -> list[bool]:
 # -- the fork server -----------------------------------------------------------------------
 
 
-def serve(channel: _socket.socket) -> None:
-    """Fork a warden for each socket that comes along, until the harness hangs up."""
+def serve(channel: _socket.socket) -> set[int]:
+    """Fork a warden for each socket that comes along, until the harness hangs up.
+
+    Returns:
+        The process ids of the wardens that are still at work.
+    """
     children = Children()
     wardens: set[int] = set()
     while True:
@@ -259,7 +263,7 @@ def serve(channel: _socket.socket) -> None:
         if channel_speaks:
             message, fds = receive(channel)
             if not message:
-                return
+                return wardens
             fork = _fork_room if message == ("room",) else _fork_warden
             if pid := fork(channel, children, fds[0]):
                 wardens.add(pid)
@@ -510,7 +514,21 @@ def _interpreter(path: bytes) -> bytes:
     return first[2:].strip(b" \t").partition(b" ")[0] if first.startswith(b"#!") else b""
 
 
-def main(fd: int) -> None:
-    """Be the helper of the harness at the other end of this socket."""
+def main(fd: int, folder: str) -> None:
+    """Be the helper of the harness at the other end of this socket.
+
+    `folder` is removed when harness and programs are gone: the harness may have been killed.
+    """
     settle()
-    serve(_socket.socket(fileno=fd))
+    wardens = serve(_socket.socket(fileno=fd))
+    try:
+        while wardens:  # each ends when its own socket closes
+            wardens.discard(os.wait()[0])
+    except ChildProcessError:
+        pass
+    from harness.network.tree import remove_tree  # noqa: PLC0415 - the last thing that is done
+
+    try:
+        remove_tree(folder)
+    except OSError:
+        os._exit(1)

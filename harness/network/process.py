@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,11 @@ _NEEDED = ("LD_LIBRARY_PATH",)  # an interpreter may not start without it
 # Modules of this package without what its packages import, which would cost 40 ms.
 _BOOT = """
 import sys
-for name, folder in zip(("harness", "harness.network"), sys.argv[2:]):
+for name, folder in zip(("harness", "harness.network"), sys.argv[3:]):
     sys.modules[name] = package = type(sys)(name)
     package.__path__ = [folder]
 from harness.network import helper
-helper.main(int(sys.argv[1]))
+helper.main(int(sys.argv[1]), sys.argv[2])
 """
 _PACKAGES = (str(Path(__file__).parents[1]), str(Path(__file__).parent))
 
@@ -218,11 +219,18 @@ def _encoded(word: str) -> bytes:
 
 
 class ForkServer:
-    """The helper's process: one for each process of the harness, shared by all its threads."""
+    """The helper's process: one for each process of the harness, shared by all its threads.
+
+    Attributes:
+        folder: For what plays need on disk; the helper removes it when the harness is gone,
+            even if that was killed.
+    """
 
     def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="wirelab-")
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), *_PACKAGES]
+        boot = [sys.executable, "-I", "-S", "-c", _BOOT]
+        command = [*boot, str(theirs.fileno()), self.folder, *_PACKAGES]
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own file
@@ -237,6 +245,7 @@ class ForkServer:
                 )
             except OSError as error:
                 self._channel.close()
+                os.rmdir(self.folder)  # noqa: PTH106 - as mkdtemp made it
                 raise MachineError(f"the helper cannot be started: {error}") from error
 
     @property
@@ -284,6 +293,15 @@ def fork_server() -> ForkServer:
                 _server.close()
             _server = ForkServer()
         return _server
+
+
+def scratch_folder() -> str:
+    """Where this process keeps what its plays need on disk; gone with the process.
+
+    Raises:
+        MachineError: the helper that removes it cannot be started.
+    """
+    return fork_server().folder
 
 
 def _forget_server() -> None:

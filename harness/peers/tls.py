@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.network import scratch_folder
+
 if TYPE_CHECKING:
     import ssl
 
@@ -36,7 +38,7 @@ class Authority:
     @cached_property
     def bundle(self) -> Path:
         """A PEM file with the authority's certificate and nothing else."""
-        self._folder = tempfile.TemporaryDirectory(prefix="wirelab-trust-")
+        self._folder = tempfile.TemporaryDirectory(prefix="trust-", dir=scratch_folder())
         path = Path(self._folder.name) / "authority.pem"
         self._authority.cert_pem.write_to_path(path)
         Path(self._folder.name).chmod(0o755)

@@ -8,14 +8,13 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.launch import Launched, Limits, Ready, start
 from harness.model.record import PROGRAM, Event, What
-from harness.network import Network, open_network
+from harness.network import Network, open_network, scratch_folder
 from harness.record import Recorder
 
 if TYPE_CHECKING:
@@ -35,14 +34,11 @@ if not os.fork():
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """No scratch folder and no descriptor outlives a test."""
-    place = tmp_path / "scratch"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
+def _nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No scratch folder outlives a test."""
     monkeypatch.setenv("SECRET", "do not tell")
     yield
-    assert list(place.iterdir()) == []
+    assert [path.name for path in Path(scratch_folder()).glob("play-*")] == []
 
 
 class Play:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +28,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Copies a folder; every copy is removed again, and then nothing is left."""
     place = tmp_path / "scratch"
     place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setattr("harness.launch.scratch.scratch_folder", lambda: str(place))
     copies: list[Scratch] = []
 
     def copy(source: Path | None, files: int = 100, size: int = 1 << 20) -> Scratch:

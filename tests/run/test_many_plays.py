@@ -66,7 +66,7 @@ def open_files() -> set[str]:
 
 
 def scratch_folders() -> set[str]:
-    return {path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("wirelab-*")}
+    return {path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("wirelab-*/play-*")}
 
 
 def test_two_plays_of_the_same_program_do_not_meet(theatre: Theatre) -> None:
