@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness.errors import MachineError
-from harness.launch.scratch import Found, Scratch, remove_tree
+from harness.launch.scratch import Found, Scratch
+from harness.network.tree import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
