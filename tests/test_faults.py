@@ -33,7 +33,10 @@ FIRST_EPHEMERAL_PORT = 32_768  # of Linux (ip_local_port_range)
 
 #: Behind their first finding the program and the actor talk past each other, so who is first
 #: to hang up, and how, differs from play to play.
-RACING = {f"smtp-client/{slug}" for slug in ("greeting", "multi-line-replies", "split-reply")}
+RACING = {
+    f"smtp-client/{slug}"
+    for slug in ("greeting", "lost-segments", "multi-line-replies", "split-reply")
+}
 
 REQUEST = Request(network="loopback", out=None, jobs=16, seed=7)
 

@@ -59,6 +59,7 @@ _KEYS_FOR: dict[str, set[ActorKind]] = {
     "corrupt": {K.UDP},
     "truncate": {K.UDP},
     "foreign": {K.UDP},
+    "segments": _STREAMS,
     "hear": {K.UDP},
 }
 
@@ -130,6 +131,7 @@ class _Actors:
             faults=self._faults(shape),
             faults_heard=self._faults(shape.hear, "hear"),
             over=self._over(plays),
+            lost_segments=tuple(dict.fromkeys(shape.segments.lose)),
             code=shape.code,
             line=self._document.key_place(self._path).line,
         )
@@ -167,7 +169,7 @@ class _Actors:
         elif not (at or to):
             both = "`at: PORT`" if "to" not in self._allowed() else "`at: PORT` or `to: ENDPOINT`"
             self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
-        for key in ("answer", "foreign", "pages"):
+        for key in ("answer", "foreign", "pages", "segments"):
             if to and not at and self._shape.says(key):
                 message = f"`{key}` is for an actor that stands somewhere; this one dials (`to`)"
                 self._complain(message, key, key=True)

@@ -244,6 +244,12 @@ class FaultsShape(Shape):
     truncate: HitToOctets = []
 
 
+class SegmentsShape(Shape):
+    """What goes wrong with segments of TCP."""
+
+    lose: list[Ordinal]
+
+
 class ActorShape(FaultsShape):
     """One of the cast, whatever its kind; which keys fit the kind is checked later.
 
@@ -270,6 +276,7 @@ class ActorShape(FaultsShape):
     records: dict[Text, Records] = {}
     foreign: Hit = []
     hear: FaultsShape = Field(default_factory=FaultsShape)
+    segments: SegmentsShape = SegmentsShape(lose=[])
 
 
 class NumberShape(Shape):

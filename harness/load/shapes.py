@@ -79,7 +79,8 @@ def _tell(
 
 def _advice(detail: ErrorDetails, path: Path) -> str:
     """What people mean who write `lose: all`, `*` or `1-10`."""
-    all_of_them = isinstance(detail["input"], str) and "lose" in path and "hear" not in path
+    answers = "lose" in path and not {"hear", "segments"} & set(path)
+    all_of_them = answers and isinstance(detail["input"], str)
     return "; to lose every answer, write `answer: nothing`" if all_of_them else ""
 
 

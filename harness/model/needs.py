@@ -11,6 +11,7 @@ RAW_ICMP = "raw-icmp"
 FILTERED_PORT = "filtered-port"
 PRIVATE_ADDRESSES = "private-addresses"
 ICMP_ERRORS = "icmp-errors"
+LOST_SEGMENTS = "lost-segments"
 
 NEEDS = {
     NAMES: "names of its own",
@@ -18,4 +19,5 @@ NEEDS = {
     FILTERED_PORT: "filtered ports",
     PRIVATE_ADDRESSES: "addresses of its own",
     ICMP_ERRORS: "routers that send ICMP errors",
+    LOST_SEGMENTS: "segments that are lost",
 }

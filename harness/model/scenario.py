@@ -107,6 +107,7 @@ class Actor:
     faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends
     faults_heard: Faults = field(default_factory=Faults)  # of those that are sent to it
     over: OneOf["tcp", "udp"] = "tcp"  # of a place where nobody answers
+    lost_segments: tuple[int, ...] = ()  # of TCP, from the program; ordinals of those with data
     code: OneOf["host", "net", "admin", "expired"] = "host"  # what a router says of one
     line: int = field(default=0, compare=False)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from harness.network.icmp import Router
+    from harness.network.segments import LostSegments
 
 Transport = Literal["tcp", "udp"]
 
@@ -161,6 +162,19 @@ class Network(ABC):
             MachineError: as `listen`; or no router lies between the program and the place.
         """
         raise HarnessError(f"there are no routers on the rung {self.rung}")
+
+    def lose_segments(self, place: Place, ordinals: Sequence[int]) -> LostSegments:  # noqa: ARG002 - for other rungs
+        """Have data segments of TCP be lost on their way to an actor; the caller closes it.
+
+        Args:
+            place: Where the actor listens.
+            ordinals: Which ones, counted from 1 as they come; at least one, each once.
+
+        Raises:
+            HarnessError: this rung does not offer "lost-segments".
+            MachineError: this kernel cannot lose any.
+        """
+        raise HarnessError(f"no segment is lost on the rung {self.rung}")
 
     @abstractmethod
     def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:

@@ -20,7 +20,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, MachineError
-from harness.model.needs import FILTERED_PORT, ICMP_ERRORS, NAMES, PRIVATE_ADDRESSES
+from harness.model.needs import FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS, NAMES, PRIVATE_ADDRESSES
 from harness.network import helper, icmp, room
 from harness.network.interface import Network, Place, Process, Transport
 from harness.network.process import (
@@ -30,6 +30,7 @@ from harness.network.process import (
     receive_from,
     start_process,
 )
+from harness.network.segments import NETLINK_NETFILTER, LostSegments
 from harness.network.sockets import NETLINK_SOCK_DIAG, DiagnosticsTable, deafen
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Private(Network):
 
     resolver = Place(room.NAME_SERVER, 53)
     rung = "private"
-    offers = frozenset({NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS})
+    offers = frozenset({NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS})
 
     def __init__(self, channel: socket.socket, keeper: int) -> None:
         self._channel = channel
@@ -162,6 +163,12 @@ class Private(Network):
         voice = self._socket_of(room.INTERNET, family, socket.SOCK_RAW, icmp.PROTOCOLS[family])
         voice.bind((room.ROUTER6 if ":" in place.host else room.ROUTER, 0))
         return icmp.Router(place, transport, tap, voice)
+
+    def lose_segments(self, place: Place, ordinals: Sequence[int]) -> LostSegments:
+        """See `Network`."""
+        side = room.HOST if self._is_near(place.host) else room.INTERNET
+        netlink = self._socket_of(side, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        return LostSegments(netlink, place, ordinals)
 
     def _silent(self, host: str, port: int, transport: Transport) -> Place:
         """A place whose socket hears nothing, so that the kernel answers nobody there."""

@@ -91,6 +91,9 @@ class Peer:
     def program_listens(self, place: Place) -> None:
         """Learn where the program can be dialled."""
 
+    def sum_up(self) -> None:
+        """Record what only the end of the play tells; afterwards the actor is closed."""
+
     async def close(self) -> None:
         """Give everything back; nothing more is recorded afterwards."""
 

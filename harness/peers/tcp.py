@@ -8,8 +8,10 @@ import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.model.exchange import Arrow, Entry
+from harness.model.record import What
 from harness.model.scenario import Tls
 from harness.model.template import Template
+from harness.network import Place
 from harness.peers.peer import NotPlayedError, Peer, PeerError, spoken
 from harness.peers.witness import Witness
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.model.scenario import Actor
-    from harness.network import Place
+    from harness.network import LostSegments
     from harness.peers.peer import Setting
 
 _DIAL_SECONDS = 5.0
@@ -32,10 +34,18 @@ class StreamPeer(Peer):
         super().__init__(actor, setting)
         self._server: asyncio.Server | None = None
         self._witnesses: list[Witness] = []
+        self._losses: LostSegments | None = None
 
     async def open(self) -> None:
         sock = self._setting.network.listen(*self._address, "tcp")
         host, port = sock.getsockname()[:2]
+        if self.actor.lost_segments:
+            try:
+                place = Place(host, port)
+                self._losses = self._setting.network.lose_segments(place, self.actor.lost_segments)
+            except BaseException:
+                sock.close()
+                raise
         loop = asyncio.get_running_loop()
         # made before anything is awaited: whoever breaks off here must find it to close it
         self._server = await loop.create_server(lambda: _Door(self), sock=sock, start_serving=False)
@@ -60,7 +70,21 @@ class StreamPeer(Peer):
         for witness in self._witnesses[connection - 1 : connection]:
             witness.leave()
 
+    def sum_up(self) -> None:
+        for ordinal, octets in self._losses.dropped().items() if self._losses else ():
+            self._recorder.note(
+                What.FAULT,
+                self.actor.name,
+                note=f"data segment {ordinal} from the program lost",
+                fault="segment",
+                way="heard",
+                ordinal=ordinal,
+                octets=octets,
+            )
+
     async def close(self) -> None:
+        if self._losses:
+            self._losses.close()
         if self._server:
             self._server.close()
         live = [gone for witness in self._witnesses if (gone := witness.abort())]

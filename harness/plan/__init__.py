@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.model.needs import FILTERED_PORT, ICMP_ERRORS, NAMES, NEEDS, PRIVATE_ADDRESSES
+from harness.model.needs import (
+    FILTERED_PORT,
+    ICMP_ERRORS,
+    LOST_SEGMENTS,
+    NAMES,
+    NEEDS,
+    PRIVATE_ADDRESSES,
+)
 from harness.model.plan import Plan
 from harness.model.scenario import ActorKind, split_address
 from harness.model.template import substitute
@@ -110,6 +117,8 @@ def _needs(scenario: Scenario, program: Program) -> Iterator[str]:
     implied: list[str] = []
     kinds = {actor.kind for actor in scenario.cast.values()}
     implied += [need for kind, need in _NEEDED_BY.items() if kind in kinds]
+    if any(actor.lost_segments for actor in scenario.cast.values()):
+        implied.append(LOST_SEGMENTS)
     if scenario.names:
         implied.append(NAMES)
     if program.addresses:  # they are true only where the harness owns every address

@@ -236,6 +236,8 @@ class _Play:
             await program.stop(why, GRACE_SECONDS)
         await program.finish()
         await self._hear_last_words()
+        for peer in self._peers.values():
+            peer.sum_up()
 
     async def _hear_last_words(self) -> None:
         """Nobody can speak any more; what was said before still lies in the sockets."""

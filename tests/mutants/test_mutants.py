@@ -35,6 +35,7 @@ FAULTS = {
         "bare-lf",
         "greeting-not-read",
         "first-address-only",
+        "impatient",
     },
     "http_client.py": {
         "no-host",
