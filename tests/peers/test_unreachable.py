@@ -1,4 +1,4 @@
-"""Actors that cannot be reached: what the record tells of them."""
+"""Actors that cannot be reached, or not at once: what the record tells of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import network as network_module
+from harness.errors import MachineError
 from harness.model.record import What
 from harness.model.scenario import Actor, ActorKind
 from harness.network import Private
@@ -90,5 +91,48 @@ def test_it_does_nothing_else() -> None:
         async with played(actor) as (_, peer, _):
             with pytest.raises(NotPlayedError, match=r"`accept` is not played by .* unreachable"):
                 await peer.perform(entry("gone! accept"), 0, {})
+
+    asyncio.run(main())
+
+
+HELLO = """
+import socket
+sock = socket.create_connection(("192.0.2.7", 80))
+sock.sendall(b"hello")
+sock.recv(1)
+"""
+
+
+def test_lost_segments_are_recorded_when_all_is_over() -> None:
+    async def main() -> None:
+        actor = Actor("late", ActorKind.TCP, at="192.0.2.7:80", lost_segments=(1, 2, 9))
+        async with played(actor) as (network, peer, recorder):
+            recorder.listen(lambda event: peer.leave(1) if event.what is What.HEARD else None)
+            await output_of(network, [*PYTHON, HELLO])
+            assert recorder.record.of(What.FAULT) == ()
+            peer.sum_up()
+            told = recorder.record.of(What.FAULT)
+            assert recorder.record.text(What.HEARD) == b"hello"
+        assert [event.note for event in told] == [
+            "data segment 1 from the program lost",
+            "data segment 2 from the program lost",
+        ]
+        assert [event.facts["octets"] for event in told] == [20 + 32 + 5] * 2
+
+    asyncio.run(main())
+
+
+def test_a_machine_that_cannot_lose_segments_keeps_no_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MachineError("this kernel cannot lose segments")
+
+    async def main() -> None:
+        actor = Actor("late", ActorKind.TCP, at="192.0.2.7:80", lost_segments=(1,))
+        monkeypatch.setattr(Private, "lose_segments", refuse)
+        with pytest.raises(MachineError, match="cannot lose"):
+            async with played(actor):
+                pass
 
     asyncio.run(main())
