@@ -269,7 +269,8 @@ def test_a_daemon_that_prints_without_end_is_ended_with_the_play(theatre: Theatr
     """
     result = client(theatre, program)
 
-    assert result.headlines[0].startswith("A process outlived the program")
+    # a fast machine lets it write more than is recorded, which is then told as well, and first
+    assert any(line.startswith("A process outlived the program") for line in result.headlines)
 
 
 # -- connections that do not end as they should ----------------------------------------
