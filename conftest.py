@@ -1,15 +1,4 @@
-"""Fixtures for the tests.  The pytest plugin is not loaded here: its entry point does that."""
+"""Fixtures that all tests share would stand here; so far none is needed by all.
 
-from __future__ import annotations
-
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).parent
-
-
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """The folder of the project."""
-    return ROOT
+The pytest plugin is not loaded here: its entry point does that, and loading it twice fails.
+"""
