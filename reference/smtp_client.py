@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from typing import TYPE_CHECKING
 
 from protocols.addresses import AddressError, Mailbox, check_address
-from protocols.endpoints import Endpoint, parse_endpoint
+from protocols.arguments import endpoint, name, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--server", required=True, type=_endpoint, metavar="HOST:PORT")
+    parser.add_argument("--server", required=True, type=endpoint, metavar="HOST:PORT")
     secured = parser.add_mutually_exclusive_group()
     secured.add_argument("--plain", action="store_true", help="no encryption (the default)")
     secured.add_argument("--tls", action="store_true", help="TLS from the first byte (port 465)")
@@ -66,38 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--subject", default="", metavar="TEXT")
     parser.add_argument("--text", metavar="TEXT", help="default: standard input")
     parser.add_argument(
-        "--ehlo", type=_name, metavar="NAME", help="our name; default: our address, as [..]"
+        "--ehlo", type=name, metavar="NAME", help="our name; default: our address, as [..]"
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="the longest wait for any answer; default: those of RFC 5321 4.5.3.2",
     )
     return parser
-
-
-def _endpoint(text: str) -> Endpoint:
-    try:
-        return parse_endpoint(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[!-~]+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no host name")
-    return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from error
-    if not 0 < seconds < 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} must be more than 0 and less than a day")
-    return seconds
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -22,8 +22,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from protocols.arguments import endpoint, name, seconds
 from protocols.delivery import Delivery, Route
-from protocols.endpoints import Endpoint, parse_endpoint
+from protocols.endpoints import Endpoint
 from protocols.http_proxy import Proxy
 from protocols.log import Log, visible
 from protocols.smtp import Login
@@ -71,10 +72,10 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--listen", type=_endpoint, default=Endpoint("127.0.0.1", 8800), metavar="HOST:PORT")
+    add("--listen", type=endpoint, default=Endpoint("127.0.0.1", 8800), metavar="HOST:PORT")
     add(
         "--mail-server",
-        type=_endpoint,
+        type=endpoint,
         default=Endpoint("smtp.qq.com", 25),
         metavar="HOST:PORT",
         help="where mails go, without TLS (default: %(default)s)",
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--mail-server-name", default="", metavar="NAME", help="its name on the screen")
     add(
         "--report-server",
-        type=_endpoint,
+        type=endpoint,
         default=Endpoint("smtp.qq.com", 465),
         metavar="HOST:PORT",
         help="where error reports go, with TLS from the first byte (default: %(default)s)",
@@ -98,34 +99,21 @@ def _parser() -> argparse.ArgumentParser:
     add("--user", metavar="NAME", help="log in at the report server")
     add(
         "--ehlo",
-        type=_name,
+        type=name,
         metavar="NAME",
         help="our name for mail servers and in reports; default: our address, as [..]",
     )
     add("--directory", type=Path, default=Path(), help="for mails/ and Log-*.txt (default: here)")
-    add("--timeout", type=_seconds, metavar="SECONDS", help="the longest wait for an SMTP answer")
+    add("--timeout", type=seconds, metavar="SECONDS", help="the longest wait for an SMTP answer")
     add(
         "--retry",
-        type=_seconds,
+        type=seconds,
         nargs="*",
         default=[5.0, 30.0, 120.0],
         metavar="SECONDS",
         help="pauses before further attempts after a temporary failure (default: 5 30 120)",
     )
     return parser
-
-
-def _endpoint(text: str) -> Endpoint:
-    try:
-        return parse_endpoint(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[!-~]+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no host name")
-    return text
 
 
 def _whole_number(text: str) -> int:
@@ -136,16 +124,6 @@ def _whole_number(text: str) -> int:
 
 def _limit(text: str) -> int | None:
     return _whole_number(text) if text else None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from error
-    if not 0 < seconds < 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} must be more than 0 and less than a day")
-    return seconds
 
 
 def _route(options: argparse.Namespace) -> Route:

@@ -11,7 +11,6 @@ from harness.judge.exchange import missed_lines
 from harness.judge.program import faults_of_program, names_of_nobody, not_played
 from harness.model.record import Record, What
 from harness.model.scenario import (
-    ExitDemand,
     HeardDemand,
     Lacks,
     Level,
@@ -61,7 +60,7 @@ def satisfied(plan: Plan, record: Record) -> bool:
 def _can_be_waited_for(demand: Demand) -> bool:
     if isinstance(demand, TextDemand):
         return demand.observer != "files" and not isinstance(demand.check, Lacks)
-    return isinstance(demand, HeardDemand | MailboxDemand) and not isinstance(demand, ExitDemand)
+    return isinstance(demand, HeardDemand | MailboxDemand)
 
 
 def _with_addresses(plan: Plan, record: Record) -> Scenario:
