@@ -24,7 +24,16 @@ from harness.load.script import (
 from harness.load.shapes import shape_of
 from harness.load.wording import as_text, suggest
 from harness.model.needs import NEEDS
-from harness.model.scenario import Actor, ActorKind, Case, Limits, Scenario
+from harness.model.scenario import (
+    Actor,
+    ActorKind,
+    Case,
+    Demand,
+    Limits,
+    Number,
+    Scenario,
+    TextDemand,
+)
 from harness.model.template import PARAMETER, substitute
 
 if TYPE_CHECKING:
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
     from harness.model.program import Role, Value
 
 _NOT_IN_SLUGS = re.compile(r"[^\w-]+")  # letters of every script, digits and `_` are \w
+_VALUE_NAME = re.compile(r"[^\W\d][\w-]*")
 _REQUIREMENT = re.compile(r"[A-Z][0-9]+")
 _ADDRESS_FIELDS = ("host", "port", "address")
 
@@ -112,6 +122,8 @@ class _Maker:
     def scenario(self) -> Scenario:
         shape, document = self._shape, self._document
         self._check_words()
+        self._check_values()
+        self._fill_places()
         cast = read_cast(document, shape.cast, self._role)
         cases = self._cases()
         self._check_places(cast, cases)
@@ -121,11 +133,12 @@ class _Maker:
         for records in (names, *(actor.records for actor in cast.values())):
             check_aliases(document, records, cast)
         demands = read_demands(document, shape.expect, cast)
+        self._check_expressions(demands, cases)
         self._check_parameters(self._known(cast, cases))
         # after a mistake it might be the mistake's fault
         if not (document.problems or demands or could_fail(self._exchange)):
             self._complain_nothing_to_fail()
-        return Scenario(
+        scenario = Scenario(
             id=f"{self._role.name}/{self._path.stem}",
             file=str(self._path),
             title=shape.title,
@@ -145,6 +158,8 @@ class _Maker:
             limits=Limits(play=shape.timeout, quiet=shape.patience),
             lines={key: document.keys[(key,)].line for key in document.data},
         )
+        # the values of a case come in when its play is planned, those of the scenario with them
+        return scenario if cases else substitute(scenario, shape.values)
 
     def _complain(self, path: Path, message: str, *, key: bool = False) -> None:
         self._document.complain(path, message, key=key)
@@ -181,15 +196,27 @@ class _Maker:
                 message = f"`{word}` is no {what}{suggest(word, known)}"
                 self._complain((key, index), message)
 
-    # -- cases ------------------------------------------------------------------------
+    # -- values and cases -------------------------------------------------------------
+
+    def _check_values(self) -> None:
+        if self._shape.says("values") and not self._shape.values:
+            self._complain(("values",), "`values` is empty; write one, or leave it out")
+        for name, text in self._shape.values.items():
+            if not _VALUE_NAME.fullmatch(name):
+                message = f"`{name}` is no name of a value; names are letters, digits, `-` and `_`"
+                self._complain(("values", name), message, key=True)
+            if "${" in text:
+                message = "a value is plain text: nothing is filled in here"
+                self._complain(("values", name), message)
 
     def _cases(self) -> tuple[Case, ...]:
-        if self._shape.says("cases") and not self._shape.cases:
+        rows = self._shape.cases
+        if self._shape.says("cases") and not rows:
             self._complain(("cases",), "`cases` is empty; write one, or leave it out")
-        cases = tuple(self._case(i, row) for i, row in enumerate(self._shape.cases))
+        cases = tuple(self._case(i, row) for i, row in enumerate(rows))
         self._check_case_names(cases)
-        for index, case in enumerate(cases):
-            if case.values:
+        for index, (case, row) in enumerate(zip(cases, rows, strict=True)):
+            if row.keys() - {"name", "why"}:
                 self._check_alike(cases[0], case, index)
         return cases
 
@@ -198,14 +225,14 @@ class _Maker:
         if not values and "name" not in row:
             self._complain(("cases", index), "this case has no value; write {address: chengli}")
         name = row.get("name") or next(iter(values.values()), "")
-        return Case(name, values, row.get("why", ""))
+        return Case(name, {**self._shape.values, **values}, row.get("why", ""))
 
     def _check_case_names(self, cases: tuple[Case, ...]) -> None:
         names: dict[str, int] = {}
         for index, case in enumerate(cases):
             first = names.setdefault(case.name, index)
             if case.name.strip() == "":
-                if case.values:
+                if self._shape.cases[index].keys() - {"name", "why"}:
                     message = "this case has an empty name; give it a `name:`"
                     self._complain(("cases", index), message)
             elif first != index:
@@ -213,6 +240,7 @@ class _Maker:
                 self._complain(("cases", index), message)
 
     def _check_alike(self, first: Case, case: Case, index: int) -> None:
+        """Every row has the same values; those that are in `values` can be left out."""
         for key in first.values.keys() - case.values.keys():
             message = f"this case has no `{key}`, which the first one has"
             self._complain(("cases", index), message)
@@ -220,23 +248,54 @@ class _Maker:
             message = f"only this case has `{key}`; the first one lacks it"
             self._complain(("cases", index, key), message, key=True)
 
+    def _fillings(self, cases: tuple[Case, ...]) -> list[tuple[Mapping[str, str], str]]:
+        """The values of each play, and how a message about them begins."""
+        if not cases:
+            return [(self._shape.values, "")]
+        return [(case.values, f"in case {case.name}: ") for case in cases]
+
     def _check_places(self, cast: Mapping[str, Actor], cases: tuple[Case, ...]) -> None:
-        """Places with a case's value in them are places in every case."""
+        """Places with a value in them are places in every case."""
         for actor in cast.values():
             if actor.at and "${" in actor.at:
-                for case in cases:
-                    self._check_place(actor, substitute(actor.at, case.values), case)
+                for values, whose in self._fillings(cases):
+                    self._check_place(actor, substitute(actor.at, values), whose)
 
-    def _check_place(self, actor: Actor, at: str, case: Case) -> None:
+    def _check_place(self, actor: Actor, at: str, whose: str) -> None:
         path = ("cast", actor.name, "at")
         if "${" in at:
-            message = "only values of cases can stand in `at`: other places are not known yet"
+            message = (
+                "only `values` and those of cases can stand in `at`: other places are not known yet"
+            )
             self._complain(path, message)
             return
         try:
             parse_address(at, default_host=None)
         except ValueError as error:
-            self._complain(path, f"in case {case.name}: {error}")
+            self._complain(path, f"{whose}{error}")
+
+    def _fill_places(self) -> None:
+        """Where an actor stands is read with the values that are the same in every case."""
+        varying = {key for row in self._shape.cases for key in row}
+        fixed = {name: text for name, text in self._shape.values.items() if name not in varying}
+        for actor in self._shape.cast.values():
+            if "${" in actor.at:
+                actor.at = substitute(actor.at, fixed)
+
+    def _check_expressions(self, demands: tuple[Demand, ...], cases: tuple[Case, ...]) -> None:
+        """What `near` becomes when values are filled in is a regular expression still."""
+        for demand in demands:
+            if isinstance(demand, TextDemand) and isinstance(demand.check, Number):
+                for values, whose in self._fillings(cases):
+                    self._check_expression(substitute(demand.check.near, values), demand, whose)
+
+    def _check_expression(self, near: str, demand: Demand, whose: str) -> None:
+        try:
+            re.compile(near)
+        except re.error as error:
+            message = f"{whose}`{near}` is no regular expression: {error.msg}"
+            source = self._document.source[demand.line - 1]
+            self._document.complain_at(Place(demand.line, source.find("near") + 1), message)
 
     # -- the program --------------------------------------------------------------------
 
@@ -262,7 +321,7 @@ class _Maker:
         """Every name that `${name}` may have, in the order in which they are suggested."""
         places = [a.name for a in cast.values() if a.kind is not ActorKind.TERMINAL]
         places += self._role.endpoints
-        values = [key for case in cases[:1] for key in case.values]
+        values = [*self._shape.values, *(key for case in cases[:1] for key in case.values)]
         addresses = [f"{place}.{part}" for place in places for part in _ADDRESS_FIELDS]
         return dict.fromkeys(values + addresses)
 
@@ -272,9 +331,17 @@ class _Maker:
         return {f"{name}.{part}" for name in udp for part in ("lost", "loss")}
 
     def _check_parameters(self, known: Mapping[str, None]) -> None:
+        used = set()
         for place, name in (*self._parameters_of_exchange(), *self._parameters_of_data()):
+            used.add(name)
             if name not in known:
                 self._document.complain_at(place, _unknown_parameter(name, known, self._role))
+        if self._document.problems:  # a name that is misspelt is told above
+            return
+        for name in self._shape.values:
+            if name not in used:
+                message = f"`{name}` is used nowhere; write `${{{name}}}` where it is meant"
+                self._complain(("values", name), message, key=True)
 
     def _parameters_of_exchange(self) -> Iterator[tuple[Place, str]]:
         for entry in self._exchange.entries():
@@ -289,7 +356,7 @@ class _Maker:
 
     def _parameters_of_data(self) -> Iterator[tuple[Place, str]]:
         for path, text in _texts(self._document.data, ()):
-            if path[0] not in {"exchange", "cases"} and "${" in text:
+            if path[0] not in {"exchange", "cases", "values"} and "${" in text:
                 for name in PARAMETER.findall(text):
                     if path[0] != "expect" or name not in self._losses():
                         yield self._document.value_place(path), name
@@ -322,5 +389,5 @@ def _unknown_parameter(name: str, known: Mapping[str, None], role: Role) -> str:
     if name in role.parameters:
         return f"{message}; a scenario sets the parameter `{name}` under `program:`"
     if not known:
-        return f"{message}; values come from `cases`, addresses from the cast"
+        return f"{message}; values come from `values` and `cases`, addresses from the cast"
     return message + suggest(name, known)

@@ -370,6 +370,7 @@ class ScenarioShape(Shape):
     timeout: Duration = 30.0
     patience: Duration = 4.0
     catches: Text = ""
+    values: dict[Text, Text] = Field({}, description="what `${name}` stands for, by name")
     cases: list[dict[Text, Text]] = []
     names: dict[Text, Records] = {}
     cast: dict[Text, ActorShape] = {}

@@ -230,6 +230,7 @@ _SUCH_AS = {
     "users": "a mapping of names and passwords such as {ann@example.test: s3cret}",
     "pages": "a mapping of paths and pages such as {/index.html: Hello}",
     "mailboxes": "a list of addresses such as [bo@example.test]",
+    "values": "a mapping of names and texts such as {recipient: bo@example.test}",
     "cases": "a list of mappings such as [{address: ann}, {address: bo}]",
     "files": 'a mapping of files such as {"Log-*.txt": "*sent*"}',
     "heard": "a mapping such as {mail: 1 connection}",

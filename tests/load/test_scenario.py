@@ -31,6 +31,7 @@ from harness.model.scenario import (
     TextDemand,
     Tls,
 )
+from harness.model.template import Literal, Template
 from harness.notation import parse_pattern
 
 ROLES = load_roles()
@@ -288,6 +289,42 @@ def test_cases_have_values_names_and_reasons(load: Loader) -> None:
         Case("version", {"address": "5.10", "ok": "no"}),
     )
     assert scenario.program == {"to": ("${address}",)}
+
+
+def test_values_are_filled_in_wherever_they_stand(load: Loader) -> None:
+    """In keys and places too; in the exchange they are text, whatever is in them."""
+    scenario = load(
+        'title: To ${who}\nvalues: {who: bo@example.test, place: "a.test:25", star: "*"}\n'
+        'cast:\n  mail: {kind: smtp, at: "${place}", mailboxes: ["${who}"]}\n'
+        'program: {to: "${who}"}\nexchange: |\n  mail< ${star}\n'
+        'expect: {mailbox: {"${who}": []}}\n'
+    )
+    assert (scenario.title, scenario.program) == (
+        "To bo@example.test",
+        {"to": ("bo@example.test",)},
+    )
+    assert (scenario.cast["mail"].at, scenario.cast["mail"].mailboxes) == (
+        "a.test:25",
+        ("bo@example.test",),
+    )
+    [entry] = scenario.exchange.entries()
+    assert entry.text == Template.of(Literal("*"))
+    assert scenario.demands == (MailboxDemand("bo@example.test", ()),)
+
+
+def test_a_row_may_give_another_value(load: Loader) -> None:
+    """What it leaves out is that of `values`; its name is its own first value."""
+    scenario = load(
+        'title: Cases\nvalues: {port: "25", who: ann}\ncases: [{who: bo}, {port: 26}, '
+        "{name: as it is}]\n"
+        'cast:\n  mail: {kind: smtp, at: "${port}"}\nprogram: {to: "${who}"}\n' + HEARS
+    )
+    assert scenario.cases == (
+        Case("bo", {"port": "25", "who": "bo"}),
+        Case("26", {"port": "26", "who": "ann"}),
+        Case("as it is", {"port": "25", "who": "ann"}),
+    )
+    assert scenario.cast["mail"].at == "server.example.test:${port}"
 
 
 def test_parameters_of_the_program_are_text_or_lists(load: Loader) -> None:
