@@ -486,6 +486,19 @@ def list_scenarios(paths: tuple[str, ...], role: str | None, tags: tuple[str, ..
     return 0 if chosen and not problems else WRONG_INPUT
 
 
+@wirelab.command(epilog="Example:  wirelab schema > scenarios/scenario.schema.json")
+@click.option(
+    "--implementation", "of", flag_value="implementation", help="Of wirelab.yaml instead."
+)
+@click.option("--roles", "of", flag_value="roles", help="Of roles.yaml instead.")
+def schema(of: str | None) -> int:
+    """Print the JSON Schema of scenario files, for editors that complete and explain keys."""
+    from harness.load import schema_text  # noqa: PLC0415
+
+    click.echo(schema_text(of or "scenario"), nl=False)
+    return 0
+
+
 @wirelab.command()
 def doctor() -> int:
     """Try what this machine offers, step by step, and tell how to mend what does not work."""

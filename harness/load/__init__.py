@@ -29,6 +29,7 @@ __all__ = [
     "load_roles",
     "load_scenario",
     "load_scenarios",
+    "schema_text",
 ]
 
 
@@ -86,6 +87,16 @@ def load_roles(folder: Path | None = None) -> dict[str, Role]:
     from harness.load import roles  # noqa: PLC0415 - imports pydantic
 
     return roles.load_roles(folder)
+
+
+def schema_text(of: str) -> str:
+    """The JSON Schema (2020-12) of a kind of file, as it is published.
+
+    `of` is `scenario`, `implementation` or `roles`.
+    """
+    from harness.load import json_schema  # noqa: PLC0415 - imports pydantic
+
+    return json_schema.schema_text(of)
 
 
 def is_implementation(place: Path) -> bool:

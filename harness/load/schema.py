@@ -3,6 +3,9 @@
 Shapes only: what the values mean together is checked where they become the nouns of
 `harness.model`.  Every message of a type here goes on from the key that it is about
 ("`limit` " + "must be a whole number, not `many`").
+
+Each key says in its description what it is for, and each type what it looks like to an editor:
+`wirelab schema` prints both (`harness.load.json_schema`).
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 from harness.load.wording import as_list, as_text, shown
+from harness.model.needs import NEEDS
 from harness.notation import NotationError, parse_duration
 
 
@@ -141,17 +146,53 @@ def _mapping_to_durations(value: Any) -> Any:
     raise _wrong(f"must be a mapping such as {{8: 1300ms}} or {{30%: 200ms}}, not {shown(value)}")
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Block = Annotated[str, BeforeValidator(_block)]
-Duration = Annotated[float, BeforeValidator(_duration)]
-OneOrMany = Annotated[list[Text], BeforeValidator(_one_or_many)]
-Status = Annotated[int | None, BeforeValidator(_status)]
-Heard = Annotated[Any, BeforeValidator(_heard)]
-Numbers = Annotated[list[float | str], BeforeValidator(_numbers)]
-Regex = Annotated[str, BeforeValidator(_regex)]
+def _looks(**keywords: Any) -> WithJsonSchema:
+    """What JSON Schema says of a value that a validator of ours reads."""
+    return WithJsonSchema(keywords)
+
+
+_SCALARS = ["string", "number", "boolean"]  # to YAML `at: 25` is a number; it is read as text
+_RATE_LOOKS = rf"^(?!0+(\.0+)?%){_RATE.pattern}$"
+_TEXT_LOOKS = {"type": _SCALARS}
+_NUMBERS_LOOK = [{"type": "number"}, {"type": "string", "pattern": f"^{_LOSS.pattern}$"}]
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema(_TEXT_LOOKS)]
+Block = Annotated[str, BeforeValidator(_block), _looks(type="string")]
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    _looks(type="string", pattern=r"^\s*[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|min)\s*$"),
+]
+OneOrMany = Annotated[
+    list[Text],
+    BeforeValidator(_one_or_many),
+    _looks(anyOf=[_TEXT_LOOKS, {"type": "array", "items": _TEXT_LOOKS}]),
+]
+Status = Annotated[
+    int | None,
+    BeforeValidator(_status),
+    _looks(anyOf=[{"const": "nonzero"}, {"type": "integer", "minimum": 0, "maximum": 255}]),
+]
+Heard = Annotated[
+    Any,
+    BeforeValidator(_heard),
+    _looks(type="string", pattern=r"^[0-9]{1,9} (datagram|connection|message)s?$"),
+]
+Numbers = Annotated[
+    list[float | str],
+    BeforeValidator(_numbers),
+    _looks(
+        anyOf=[*_NUMBERS_LOOK, {"type": "array", "minItems": 1, "items": {"anyOf": _NUMBERS_LOOK}}]
+    ),
+]
+Regex = Annotated[str, BeforeValidator(_regex), _looks(type=_SCALARS, format="regex")]
 Ordinal = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, BeforeValidator(_rate)]
-Which = Annotated[int | str, BeforeValidator(_which)]
+Rate = Annotated[float, BeforeValidator(_rate), _looks(type="string", pattern=_RATE_LOOKS)]
+Which = Annotated[
+    int | str,
+    BeforeValidator(_which),
+    _looks(type="string", pattern=rf"^[1-9][0-9]*$|{_RATE_LOOKS}"),
+]
 
 
 def _form(value: Any) -> str:
@@ -214,9 +255,11 @@ class Shape(BaseModel):
 class PageShape(Shape):
     """What an origin answers to a path."""
 
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-    type: Text = "text/html; charset=utf-8"
-    text: Text = ""
+    status: Annotated[int, Field(ge=100, le=599)] = Field(200, description="The status code: 200.")
+    type: Text = Field(
+        "text/html; charset=utf-8", description="Content-Type; text/html in UTF-8 if it is missing."
+    )
+    text: Text = Field("", description="The content.")
 
 
 Page = Annotated[
@@ -232,64 +275,127 @@ Records = Annotated[
     Discriminator(_form),
 ]
 
+_BY_ORDINAL = "a list counts from 1: [2, 5]; a rate hits by chance: 30%"
+
 
 class FaultsShape(Shape):
-    """What goes wrong with datagrams on their way to an actor."""
+    """What goes wrong with datagrams on their way."""
 
-    lose: Hit = []
-    delay: Delays = {}
-    repeat: HitTimes = []
-    reorder: Hit = []
-    corrupt: HitAtOctet = []
-    truncate: HitToOctets = []
+    lose: Hit = Field([], description=f"These datagrams never arrive ({_BY_ORDINAL}).")
+    delay: Delays = Field(
+        {}, description="These arrive later, by so much: {8: 1300ms} or {30%: 200ms}."
+    )
+    repeat: HitTimes = Field(
+        [], description=f"Copies of these follow ({_BY_ORDINAL}; {{3: 2}} is two copies)."
+    )
+    reorder: Hit = Field([], description=f"These go after the next one ({_BY_ORDINAL}).")
+    corrupt: HitAtOctet = Field(
+        [],
+        description="One bit of these is changed, in the last octet or in the one that is named "
+        f"({_BY_ORDINAL}; {{3: 1}} is the first octet).",
+    )
+    truncate: HitToOctets = Field(
+        [],
+        description="The end of these is cut off: half of it, or all but so many octets "
+        f"({_BY_ORDINAL}; {{3: 4}} leaves four octets).",
+    )
 
 
 class SegmentsShape(Shape):
     """What goes wrong with segments of TCP."""
 
-    lose: list[Ordinal]
+    lose: list[Ordinal] = Field(
+        description="The segments with data that are lost, counted from 1 as they come: [2, 3]."
+    )
 
 
 class ActorShape(FaultsShape):
-    """One of the cast, whatever its kind; which keys fit the kind is checked later.
-
-    The faults are those of what it answers; those of what it hears stand under `hear`.
-    """
+    """One of the cast: who stands there beside the program, and how it behaves."""
 
     kind: Literal[
         "smtp", "http", "udp", "tcp", "dns", "terminal", "closed", "filtered", "unreachable"
-    ]
-    at: Text = ""
-    to: Text = ""
-    as_: Text = Field("", alias="as")
-    tls: Literal["none", "implicit"] = "none"
-    eol: Literal["none", "lf", "crlf", "any"] = "none"
-    strict: bool = False
-    transport: Literal["tcp", "udp"] = "tcp"
-    code: Literal["host", "net", "admin", "expired"] = "host"
-    answer: Literal["echo", "upper", "nothing"] = "nothing"
-    mailboxes: list[Text] = []
-    users: dict[Text, Text] = {}
-    limit: Annotated[int, Field(ge=1)] = 1
-    replies: dict[Text, Text] = {}
-    pages: dict[Text, Page] = {}
-    records: dict[Text, Records] = {}
-    foreign: Hit = []
-    hear: FaultsShape = Field(default_factory=FaultsShape)
-    segments: SegmentsShape = SegmentsShape(lose=[])
+    ] = Field(description="What the actor is.")
+    at: Text = Field(
+        "",
+        description="Where it stands and waits for the program: host:port, or a port alone, which "
+        "is at server.example.test.",
+        examples=[25, "smtp.example.test:25"],
+        json_schema_extra={
+            "type": ["string", "integer"],
+            "minimum": 1,
+            "maximum": 65535,
+            "pattern": r"^(?!.*://)(.*:)?([0-9]{1,5}|.*\$\{.*\}.*)$",
+        },
+    )
+    to: Text = Field("", description="The endpoint of the program that it dials (`wirelab roles`).")
+    as_: Text = Field(
+        "", alias="as", description="The endpoint that it plays, where that is not clear."
+    )
+    tls: Literal["none", "implicit"] = Field(
+        "none", description="`implicit`: TLS from the first byte."
+    )
+    eol: Literal["none", "lf", "crlf", "any"] = Field(
+        "none", description="How its messages end; tcp: as its role says if it is missing."
+    )
+    strict: bool = Field(
+        False, description="`true`: only what the exchange lists may come; else others between."
+    )
+    transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="Over what it is reached, where the endpoint takes both."
+    )
+    code: Literal["host", "net", "admin", "expired"] = Field(
+        "host", description="What a router says of it by ICMP; `host` if it is missing."
+    )
+    answer: Literal["echo", "upper", "nothing"] = Field(
+        "nothing", description="It answers each datagram by itself, in this way."
+    )
+    mailboxes: list[Text] = Field(
+        [],
+        description="The recipients that it accepts; all others get 550 5.1.1.",
+        examples=[["bo@example.test"]],
+    )
+    users: dict[Text, Text] = Field({}, description="Names and passwords for AUTH.")
+    limit: Annotated[int, Field(ge=1)] = Field(
+        1, description="The longest mail that it takes, in bytes, told by SIZE (RFC 1870)."
+    )
+    replies: dict[Text, Text] = Field(
+        {},
+        description="A reply for an address, as recipient or as sender: "
+        "{cy@example.test: 450 4.2.1 Busy}.",
+    )
+    pages: dict[Text, Page] = Field(
+        {}, description="What it answers to a path, such as /index.html; other paths get 404."
+    )
+    records: dict[Text, Records] = Field(
+        {}, description="Names that it answers for, beside those of the cast; written as `names`."
+    )
+    foreign: Hit = Field([], description=f"These answers come from another port ({_BY_ORDINAL}).")
+    hear: FaultsShape = Field(
+        default_factory=FaultsShape,
+        description="What goes wrong with the datagrams that are sent to it.",
+    )
+    segments: SegmentsShape = Field(
+        SegmentsShape(lose=[]), description="What goes wrong with segments of TCP from the program."
+    )
 
 
 class NumberShape(Shape):
     """A number that is told near certain words."""
 
-    near: Regex
-    is_: Numbers = Field(alias="is")
+    near: Regex = Field(
+        description="A regular expression for the words of its line: lost|丢失|verloren."
+    )
+    is_: Numbers = Field(
+        alias="is",
+        description="The number, or several that are all right; also ${ACTOR.lost} and "
+        "${ACTOR.loss}.",
+    )
 
 
 class NumberItemShape(Shape):
-    """An item of an observer's list that asks for a number."""
+    """A number that must be told."""
 
-    number: NumberShape
+    number: NumberShape = Field(description="What stands near certain words must be this number.")
 
 
 Item = Annotated[
@@ -305,12 +411,23 @@ Has = Annotated[
 
 
 class ObserverShape(Shape):
-    """What must be found in a text, and what must not."""
+    """What must be found in a text, and what must not.
 
-    has: Has = []
-    lacks: OneOrMany = []
-    in_order: list[Text] = Field([], alias="in order")
-    count: dict[Text, Annotated[int, Field(ge=0)]] = {}
+    A pattern must match a whole line: "*sent*" is for a part of one.
+    """
+
+    has: Has = Field([], description="Each of these patterns matches some line.")
+    lacks: OneOrMany = Field(
+        [], description="Found in no line, not even in a part of one; * stands for anything at all."
+    )
+    in_order: list[Text] = Field(
+        [],
+        alias="in order",
+        description="These match lines one after the other; others may come between.",
+    )
+    count: dict[Text, Annotated[int, Field(ge=0)]] = Field(
+        {}, description='So many lines match: {"*250*": 4}.'
+    )
 
 
 Observer = Annotated[
@@ -324,59 +441,144 @@ Observer = Annotated[
 class ReportShape(Shape):
     """What an error report must say (RFC 3464)."""
 
-    failed: list[Text] = []
-    status: Text = ""
-    action: Literal["failed", "delayed", "delivered", "relayed", "expanded"] = "failed"
+    failed: list[Text] = Field([], description="The recipients that it names as failed.")
+    status: Text = Field("", description="A pattern for the status code, such as 5.1.1.")
+    action: Literal["failed", "delayed", "delivered", "relayed", "expanded"] = Field(
+        "failed", description="What became of the mail; `failed` if it is missing."
+    )
 
 
 class MailShape(Shape):
-    """One mail as its reader sees it."""
+    """One mail as its reader sees it, decoded."""
 
-    subject: Text = ""
-    from_: Text = Field("", alias="from")
-    to: Text = ""
-    text: Text = ""
-    report: ReportShape = Field(default_factory=ReportShape)
+    subject: Text = Field("", description="A pattern for the subject.")
+    from_: Text = Field("", alias="from", description="A pattern for the sender.")
+    to: Text = Field("", description="A pattern for the recipients in the head of the mail.")
+    text: Text = Field("", description="A pattern for a line of the text.")
+    report: ReportShape = Field(
+        default_factory=ReportShape, description="The mail is an error report that says this."
+    )
 
 
 class DemandsShape(Shape):
-    """What must be found when everything has gone quiet."""
+    """What must be found when the play is over."""
 
-    exit: Status = None
-    screen: Observer = []
-    errors: Observer = []
-    files: dict[Text, Observer] = {}
-    heard: dict[Text, Heard] = {}
-    mailbox: dict[Text, list[MailShape]] = {}
+    exit: Status = Field(None, description="The exit status of the program, or `nonzero`.")
+    screen: Observer = Field([], description='What the program printed: "*sent*".')
+    errors: Observer = Field([], description='What it printed on standard error: {lacks: "*"}.')
+    files: dict[Text, Observer] = Field(
+        {}, description='Files that it wrote, by pattern: {"Log-*.txt": "*sent*"}.'
+    )
+    heard: dict[Text, Heard] = Field(
+        {},
+        description="How often an actor was reached: {mail: 1 connection}, {pong: 10 datagrams}, "
+        "{mail: 3 messages}.",
+    )
+    mailbox: dict[Text, list[MailShape]] = Field(
+        {},
+        description="Exactly these mails are in a mailbox, in any order; [] is an empty one: "
+        "{bo@example.test: [{subject: TEST}]}.",
+    )
 
 
 class ExpectShape(DemandsShape):
-    """`expect:`; what stands under `should` or `may` fails nothing when it is missed."""
+    """What must be found when the play is over, and what only should or may."""
 
-    should: DemandsShape = Field(default_factory=DemandsShape)
-    may: DemandsShape = Field(default_factory=DemandsShape)
+    should: DemandsShape = Field(
+        default_factory=DemandsShape,
+        description="What is told when it is missed, and fails nothing.",
+    )
+    may: DemandsShape = Field(
+        default_factory=DemandsShape, description="The same, for what is less important still."
+    )
+
+
+_NOTATION = """\
+What is said, heard and done, line by line; write `exchange: |` and the lines below.
+
+mail> 250 ok: the actor `mail` says this.
+mail< QUIT: it must hear this from the program.
+mail<? NOOP: it may hear this.
+mail! accept: it does something: accept, connect, close, half-close, reset, stall, wait 200ms,
+settle, expect eof, expect reset, expect close, expect silence.
+mail.2< QUIT: on the second connection.
+
+In what is heard, * is any run of characters, {name:[0-9]+} matches a regular expression and keeps
+it, {name} is what was kept; ${mail.port} is where an actor is.  Two blanks, # and a blank begin
+the reason that is told when the line fails.  Groups: `any order:`, `one of:`, `never:`, with
+indented lines below; `...` is whatever comes there.  Indented lines below an entry are its body."""
 
 
 class ScenarioShape(Shape):
-    """A scenario file."""
+    """A scenario: what is played around a program, and what it must do."""
 
-    title: Text
-    role: Text = ""
-    covers: list[Text] = []
-    tags: list[Text] = []
-    uses: list[Text] = []
-    needs: list[Text] = []
-    points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1
-    timeout: Duration = 30.0
-    patience: Duration = 4.0
-    catches: Text = ""
-    values: dict[Text, Text] = Field({}, description="what `${name}` stands for, by name")
-    cases: list[dict[Text, Text]] = []
-    names: dict[Text, Records] = {}
-    cast: dict[Text, ActorShape] = {}
-    program: dict[Text, OneOrMany] = {}
-    exchange: Block = ""
-    expect: ExpectShape = Field(default_factory=ExpectShape)
+    title: Text = Field(
+        description="One sentence: what must hold.",
+        json_schema_extra={"pattern": r"\S"},
+        examples=["A refused recipient is told to the user"],
+    )
+    role: Text = Field(
+        "",
+        description="What the program is (`wirelab roles` lists them); the name of the folder if "
+        "it is missing.",
+    )
+    covers: list[Annotated[Text, _looks(type="string", pattern=r"^[A-Z][0-9]+$")]] = Field(
+        [], description="Requirements that it proves, such as W5."
+    )
+    tags: list[Text] = Field([], description="Words for --tag.")
+    uses: list[Text] = Field(
+        [],
+        description="Features of the role that the scenario needs; it is skipped for a program "
+        "that lacks one of them.",
+    )
+    needs: list[Annotated[Text, _looks(enum=list(NEEDS))]] = Field(
+        [],
+        description="What it needs of the network; it is skipped where that is missing.  What the "
+        "cast shows need not be written.",
+    )
+    points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        1, description="What it counts; 1 if it is missing."
+    )
+    timeout: Duration = Field(
+        30.0,
+        description="The play ends after so long in any case; 30s if it is missing.",
+        examples=["1min"],
+    )
+    patience: Duration = Field(
+        4.0,
+        description="The play ends when nothing happened for so long; 4s if it is missing.",
+        examples=["6s"],
+    )
+    catches: Text = Field(
+        "", description="The fault in fixtures/mutants/ that it finds; for Wirelab's own scenarios."
+    )
+    values: dict[Text, Text] = Field(
+        {},
+        description="What ${name} stands for in this scenario, by name: {reader: bo@example.test}.",
+    )
+    cases: list[dict[Text, Text]] = Field(
+        [],
+        description="A table: one play for each row.  ${address} is the value of a row; name and "
+        "why are told to the student.",
+        examples=[[{"address": "chengli", "why": "no domain"}]],
+    )
+    names: dict[Text, Records] = Field(
+        {},
+        description="Names beside those of the cast, for programs that ask: an address, a list of "
+        "them, or records by type: {qq.com: {MX: [10 smtp.qq.com]}}.",
+    )
+    cast: dict[Text, ActorShape] = Field(
+        {},
+        description="Who is there beside the program, by name: {mail: {kind: smtp, at: 25}}.",
+        json_schema_extra={"propertyNames": {"pattern": "^[a-z][a-z0-9-]*$"}},
+    )
+    program: dict[Text, OneOrMany] = Field(
+        {}, description="Parameters of the role (`wirelab roles ROLE`), where not the defaults."
+    )
+    exchange: Block = Field("", description=_NOTATION)
+    expect: ExpectShape = Field(
+        default_factory=ExpectShape, description="What must be found when the play is over."
+    )
 
 
 # -- implementations and roles --------------------------------------------------------
@@ -390,52 +592,93 @@ def _run(value: Any) -> list[Any]:
     raise _wrong("must be a list of arguments such as [python3, client.py]")
 
 
-Run = Annotated[list[Text], BeforeValidator(_run)]
+Run = Annotated[
+    list[Text],
+    BeforeValidator(_run),
+    _looks(type="array", minItems=1, items=_TEXT_LOOKS),
+]
 
 
 class ProgramShape(Shape):
     """How one role is started; further keys are endpoints, checked against the role."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(
+        extra="allow",
+        strict=True,
+        json_schema_extra={
+            "additionalProperties": {
+                "type": "string",
+                "pattern": ":[0-9]{1,5}$",
+                "description": "host:port of an endpoint of the role (`server` where there is only "
+                "one) that is hard-coded in the program.",
+            }
+        },
+    )
 
-    run: Run
-    env: dict[Text, Text] = {}
+    run: Run = Field(
+        description="The command line, one item an argument.  {host} and {port} are the endpoint "
+        "of the role, {mail.port} that of one of several, {to} is a parameter, {python} the "
+        "interpreter that Wirelab runs on.",
+        examples=[["python3", "Mail.py", "{host}", "{port}"]],
+    )
+    env: dict[Text, Text] = Field(
+        {}, description="Environment variables; the same words in braces may stand in them."
+    )
 
 
 class ImplementationShape(Shape):
-    """An implementation file (`wirelab.yaml`)."""
+    """An implementation file (`wirelab.yaml`): how programs are started."""
 
-    name: Text
-    programs: dict[Text, ProgramShape]
-    lacks: dict[Text, list[Text]] = {}
+    name: Text = Field(description="Whose programs these are.", examples=["Group 7"])
+    programs: dict[Text, ProgramShape] = Field(
+        description="How each role is started, by its name (`wirelab roles`)."
+    )
+    lacks: dict[Text, list[Text]] = Field(
+        {},
+        description="Features that a program does not offer, by role: scenarios that use them are "
+        "skipped.",
+    )
 
 
 class EndpointShape(Shape):
     """Where a role meets the network."""
 
-    direction: Literal["listens", "dials"]
-    protocol: Literal["smtp", "http", "pop3", "tcp", "udp", "icmp", "any"]
-    about: Text = ""
+    direction: Literal["listens", "dials"] = Field(
+        description="Whether the program waits there, or dials an actor."
+    )
+    protocol: Literal["smtp", "http", "pop3", "tcp", "udp", "icmp", "any"] = Field(
+        description="What is spoken there; `any` takes every actor."
+    )
+    about: Text = Field("", description="What it is for, in a few words.")
 
 
 class ParameterShape(Shape):
     """A parameter of a role."""
 
-    default: OneOrMany
-    about: Text
+    default: OneOrMany = Field(description="The value where a scenario names none.")
+    about: Text = Field(description="What it is, in a few words.")
 
 
 class RoleShape(Shape):
     """A role: a kind of program, by what it does on the network."""
 
-    about: Text
-    eol: Literal["none", "lf", "crlf", "any"] = "none"
-    endpoints: dict[Text, EndpointShape]
-    parameters: dict[Text, ParameterShape] = {}
-    features: dict[Text, Text] = {}
+    about: Text = Field(description="What such a program does, in one sentence.")
+    eol: Literal["none", "lf", "crlf", "any"] = Field(
+        "none", description="How messages of scripted peers end."
+    )
+    endpoints: dict[Text, EndpointShape] = Field(
+        description="Where it meets the network, by name: "
+        "{server: {direction: dials, protocol: tcp}}."
+    )
+    parameters: dict[Text, ParameterShape] = Field(
+        {}, description="What scenarios can set under `program`, by name."
+    )
+    features: dict[Text, Text] = Field(
+        {}, description="What not every program offers, by name, each in a few words."
+    )
 
 
 class RolesShape(Shape):
-    """A file of roles, by name."""
+    """The roles of a course (`roles.yaml`)."""
 
-    roles: dict[Text, RoleShape]
+    roles: dict[Text, RoleShape] = Field(description="The roles, by name.")

@@ -1,8 +1,8 @@
 """The files of fixtures/bad_scenarios/, and what is said of each.
 
 Every `<name>.yaml` has a `<name>.txt` with all that loading it complains about.  After a
-message has been changed on purpose, `python -m tests.load.golden` writes them anew: read
-the difference before you commit it.
+message has been changed on purpose, `python -m tests.load.golden` writes them anew, and the
+published JSON Schemas too: read the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ import os
 from pathlib import Path
 
 from harness.errors import AuthorError
-from harness.load import load_implementation, load_roles, load_scenario
+from harness.load import load_implementation, load_roles, load_scenario, schema_text
 from harness.load.roles import read_roles
 
-FOLDER = Path(__file__).parents[2] / "fixtures" / "bad_scenarios"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "fixtures" / "bad_scenarios"
+#: Where the JSON Schema of each kind of file is published.
+PUBLISHED = {
+    of: ROOT / "scenarios" / f"{of}.schema.json" for of in ("scenario", "implementation", "roles")
+}
 
 
 def names() -> list[str]:
@@ -41,6 +46,8 @@ def main() -> None:
     os.chdir(FOLDER)
     for name in names():
         Path(f"{name}.txt").write_text(complaints(name), encoding="utf-8")
+    for of, path in PUBLISHED.items():
+        path.write_text(schema_text(of), encoding="utf-8")
 
 
 if __name__ == "__main__":
