@@ -452,6 +452,70 @@ class TestOrder:
         assert instead(follower) is None
 
 
+class TestClocks:
+    """Events of the scripts come a tenth of a second apart, the first one at 0.1 s."""
+
+    def untimely(self, exchange: str, actors: dict[str, Actor], script: str) -> list[int]:
+        follower = follow(exchange, actors, script)
+        follower.finish(9.0)
+        assert {line.state for line in follower.lines} <= {D, P}
+        return [line.index for line in follower.lines if line.untimely]
+
+    @pytest.mark.parametrize(
+        ("clock", "late"),
+        [
+            ("within 250ms:", [2]),
+            ("within 350ms:", []),
+            ("at least 50ms after:", []),
+            ("at least 150ms after:", [1]),
+            ("at least 150ms after, within 250ms:", [1, 2]),
+            ("at least 50ms after, within 350ms:", []),
+        ],
+    )
+    def test_it_counts_from_the_moment_when_all_above_was_settled(
+        self, clock: str, late: list[int]
+    ) -> None:
+        exchange = f"mail< EHLO *\n{clock}\n  mail< MAIL *\n  mail< QUIT\n"
+        script = "mail! opened\nmail< EHLO x\nmail< MAIL x\nmail< NOOP\nmail< QUIT\n"
+        assert self.untimely(exchange, SMTP, script) == late
+
+    def test_the_first_one_counts_from_the_start_of_the_play(self) -> None:
+        script = "mail! opened\nmail< EHLO x\n"
+        assert self.untimely("within 150ms:\n  mail< EHLO *\n", SMTP, script) == [0]
+        assert self.untimely("within 250ms:\n  mail< EHLO *\n", SMTP, script) == []
+
+    def test_what_comes_before_the_actor_has_spoken_comes_too_early(self) -> None:
+        exchange = "server> go\nat least 0ms after:\n  server< a\n"
+        assert self.untimely(exchange, LINES, "server< a\n@0 server> go\n") == [1]
+        assert self.untimely(exchange, LINES, "@0 server> go\nserver< a\n") == []
+
+    def test_groups_stand_below_a_clock_and_what_was_not_needed_is_never_late(self) -> None:
+        exchange = "within 250ms:\n  one of:\n    mail< HELO *\n    mail< EHLO *\n  mail<? NOOP\n"
+        assert self.untimely(exchange, SMTP, "mail! opened\nmail< EHLO x\n") == []
+        assert self.untimely(exchange, SMTP, "mail< EHLO x\nmail< A\nmail< NOOP\n") == [2]
+
+    def test_ends_of_connections_and_of_the_program_have_their_time(self) -> None:
+        exchange = "within 250ms:\n  server! expect eof\n  program! expect exit 0\n"
+        script = "server! opened\nserver! eof\nprogram! exit 0\n"
+        assert self.untimely(exchange, LINES, script) == [1]
+
+    def test_a_stream_is_timed_by_the_chunk_that_completed_what_was_heard(self) -> None:
+        """What was still to be said may keep it from being held against its line."""
+        actors = cast(server=actor_of("server", ActorKind.TCP))
+        exchange = "within 250ms:\n  server< abc\nserver> go\nwithin 250ms:\n  server< def\n"
+        script = "server< a\nserver< bcd\nserver< e\nserver< fg\nserver< h\n@1 server> go\n"
+        follower = follow(exchange, actors, script, {"server": LineEnd.NONE})
+        assert [line.at for line in follower.lines] == [0.2, 0.6, 0.4]
+
+    def test_the_play_must_wait_as_long_as_a_clock_says(self) -> None:
+        exchange = "mail< EHLO *\nat least 2s after, within 7s:\n  mail< QUIT\n"
+        assert follow(exchange, SMTP, "mail! opened\n").open_until == 0
+        assert follow(exchange, SMTP, "mail< EHLO x\n").open_until == pytest.approx(7.1)
+        assert follow(exchange, SMTP, "mail< EHLO x\nmail< QUIT\n").open_until == 0
+        exchange = "mail< EHLO *\nat least 2s after:\n  mail< QUIT\n"
+        assert follow(exchange, SMTP, "mail< EHLO x\n").open_until == pytest.approx(2.1)
+
+
 def test_the_user_sees_what_goes_to_standard_error_too() -> None:
     """Python's `input` writes its prompt there."""
     parsed, _ = parse_exchange("user< Name?*\nuser> Ann\n")

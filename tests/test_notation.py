@@ -11,6 +11,7 @@ from harness.model.exchange import (
     Act,
     Arrow,
     BodyLine,
+    Clock,
     Directive,
     Entry,
     Exchange,
@@ -323,6 +324,66 @@ def test_groups_and_skips() -> None:
     )
 
 
+CLOCKS = [
+    ("within 2s:", Clock((heard("a", "x"),), within=2.0)),
+    ("at least 900ms after:", Clock((heard("a", "x"),), at_least=0.9)),
+    ("at least 0ms after:", Clock((heard("a", "x"),), at_least=0.0)),
+    ("at least 900ms after, within 2s:", Clock((heard("a", "x"),), 0.9, 2.0)),
+]
+
+
+@pytest.mark.parametrize(("heading", "clock"), CLOCKS)
+def test_clocks(heading: str, clock: Clock) -> None:
+    """What must come in time, or not too soon; written again as it was read."""
+    written = f"{heading}\n  a< x\n"
+    assert read(written).items == (clock,)
+    assert format_exchange(read(written)) == written
+
+
+def test_groups_and_entries_with_bodies_stand_below_a_clock() -> None:
+    """A clock times whatever is heard; behind it the exchange goes on."""
+    written = (
+        "within 2s:\n  a< x\n      body\n  one of:\n    a< y\n        body\n    b< z\na< end\n"
+    )
+    body = (text("body"),)
+    assert read(written).items == (
+        Clock(
+            (
+                Entry("a", Arrow.HEARS, text("x"), body=body),
+                Group(
+                    GroupKind.ONE_OF,
+                    (Entry("a", Arrow.HEARS, text("y"), body=body), heard("b", "z")),
+                ),
+            ),
+            within=2.0,
+        ),
+        heard("a", "end"),
+    )
+    assert format_exchange(read(written)) == written
+
+
+@pytest.mark.parametrize(
+    ("heading", "message"),
+    [
+        ("within soon:", "`soon` is no duration"),
+        ("at least 2 s after:", "`at least 2 s after:` is no heading of a clock; there are: `with"),
+        ("within 2s", "`within 2s` is no heading of a clock"),
+        ("at most 2s:", "`at most 2s:` is no heading of a clock"),
+        ("within 2s, at least 1s after:", "is no heading of a clock"),
+        ("at least 1s after within 2s:", "is no heading of a clock"),
+        (", within 2s:", "`, within 2s:` is no entry"),
+        ("within 0s:", "nothing comes within `0s`"),
+        ("at least 2s after, within 2s:", "nothing comes at least 2s after and within 2s"),
+    ],
+)
+def test_wrong_clocks(heading: str, message: str) -> None:
+    """One message each; what follows is read."""
+    exchange, (error,) = parse_exchange(f"{heading}\n  a< x\nb< after\n")
+    assert message in error.message
+    assert error.line == 1
+    assert exchange.items[-1] == heard("b", "after")
+
+
 def test_lines_are_counted_from_the_first_line() -> None:
     """So that a block of a file has the file's lines."""
     exchange, errors = parse_exchange("a< x\nb< \\q\n", first_line=10)
@@ -377,6 +438,10 @@ def test_a_wrong_line_is_told_and_left_out(line: str, column: int, message: str)
         ("one of:\n  a< x\n    body\n   b< y\n c< z\n", [(5, 2)]),
         ("one of:\n  a< x\n  ...\n  never:\n  d< \\q", [(3, 3), (4, 3), (5, 6)]),
         ("one of:\n    a< x\n  b< y\n", [(3, 3)]),
+        ("within 1s:\n  a< x\n  within 2s:\n  ...\n", [(3, 3), (4, 3)]),
+        ("within 1s:\n  one of:\n    b< \\q", [(3, 8)]),
+        ("one of:\n  a< x\n  within 1s:\n  b< y", [(3, 3)]),
+        ("within 1s:\n  one of:\na< x\n", [(2, 3)]),
         ("a> x\n\tb> y\n", [(2, 1)]),
     ],
 )
@@ -518,7 +583,17 @@ _entries = st.one_of(
 _groups = st.builds(
     Group, st.sampled_from(GroupKind), st.lists(_entries, min_size=1, max_size=3).map(tuple)
 )
-_exchanges = st.lists(st.one_of(_entries, _groups, st.just(Skip())), max_size=6).map(
+_spans = st.one_of(
+    st.tuples(_durations, st.none()),
+    st.tuples(st.none(), _durations.filter(bool)),
+    st.tuples(_durations, _durations).filter(lambda both: both[0] < both[1]),
+)
+_clocks = st.builds(
+    lambda items, span: Clock(tuple(items), *span),
+    st.lists(st.one_of(_entries, _groups), min_size=1, max_size=3),
+    _spans,
+)
+_exchanges = st.lists(st.one_of(_entries, _groups, _clocks, st.just(Skip())), max_size=6).map(
     lambda items: Exchange(tuple(items))
 )
 
@@ -556,6 +631,7 @@ def test_texts_read_back_equal(said: Template) -> None:
 _scraps = st.sampled_from(
     [
         *("a> ", "a< ", "mail<? ", "a! ", "program! ", "expect ", "wait ", "any order:", "never:"),
+        *("within ", "within 2s:", "at least ", "at least 1s after", ", ", "2s", ":"),
         *("...", "\n", "\n  ", "\n    ", "\t", "{a:", "{b}", "${", "}", "\\", "\\x", "  # "),
         *("@form ", "é", "\x00"),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.follow.lines import EXPECTED_ENDS, Line, State, Utterance
@@ -123,7 +123,7 @@ class Ear(ABC):
         for passed in self.steps[self._pointer : place]:
             passed.pass_over()
         self._pointer = place
-        line.done(utterance.at)
+        line.done(utterance.at, utterance)
         if step.kind is GroupKind.ONE_OF:
             step.pass_over()
 
@@ -174,7 +174,7 @@ class Ear(ABC):
         elif end is None:
             return False
         elif end.act in EXPECTED_ENDS[line.entry.act.name]:
-            line.done(end.at)
+            line.done(end.at, end)
         else:
             line.miss(end)
         return True
@@ -254,6 +254,9 @@ class StreamEar(Ear):
         super().__init__(key, actor, bound)
         self._buffer = ""
         self._latest: Utterance | None = None
+        self._chunks: deque[tuple[int, Utterance]] = deque()  # each with the octets up to its end
+        self._octets = 0  # heard
+        self._taken = 0  # of these, by entries
         self._line_end_may_follow = False
 
     def hear(self, utterance: Utterance) -> None:
@@ -264,6 +267,8 @@ class StreamEar(Ear):
         else:  # it may end within a character, which has four bytes at most
             self._buffer = self._buffer[:-3] + decode(encode(self._buffer[-3:]) + data)
         self._latest = utterance
+        self._octets += len(data)
+        self._chunks.append((self._octets, utterance))
 
     def unheard(self) -> Utterance | None:
         self._absorb_line_end()
@@ -290,7 +295,7 @@ class StreamEar(Ear):
             return
         for end in ("\r\n", "\n"):
             if self._buffer.startswith(end):
-                self._buffer = self._buffer[len(end) :]
+                self._cut(len(end))
                 break
         self._line_end_may_follow = False
 
@@ -323,11 +328,20 @@ class StreamEar(Ear):
         return True
 
     def _consume(self, candidate: Candidate, match: Match) -> None:
-        assert self._latest is not None  # noqa: S101 - the buffer has something in it
-        self._buffer = self._buffer[match.end :]
-        self._line_end_may_follow = True
         self._bound |= match.bindings
-        self._take(*candidate, self._latest)
+        self._take(*candidate, self._cut(match.end))
+        self._line_end_may_follow = True
+
+    def _cut(self, end: int) -> Utterance:
+        """Take a beginning of the buffer; it came when its last octet did."""
+        text, self._buffer = self._buffer[:end], self._buffer[end:]
+        data = encode(text)
+        self._taken += len(data)
+        while self._chunks[0][0] < self._taken:
+            self._chunks.popleft()
+        chunk = self._chunks[0][1]
+        message = Message(said=False, data=data, texts=(text,))
+        return Utterance(chunk.at, self.key[0], chunk.connection, message)
 
 
 class ScreenEar(StreamEar):
@@ -339,6 +353,13 @@ class ScreenEar(StreamEar):
 
     def unheard(self) -> Utterance | None:
         return None  # what a program prints besides is its own affair
+
+    def _cut(self, end: int) -> Utterance:
+        """What came is the line alone, without those that came between."""
+        met = super()._cut(end)
+        assert met.message is not None  # noqa: S101 - bytes were taken
+        line = met.message.texts[0].removesuffix("\n").rpartition("\n")[2].rstrip("\r")
+        return replace(met, message=Message(said=False, data=encode(line), texts=(line,)))
 
     def _find(self, candidates: list[Candidate]) -> tuple[Candidate, Match] | None:
         """The first line that meets one; no complete line is read twice for the same ones."""

@@ -10,20 +10,21 @@ from harness.follow.lines import (
     EXPECTED_EXIT,
     SILENCE,
     Line,
+    Span,
     State,
     Utterance,
 )
 from harness.framing import Message, framing_for
-from harness.model.exchange import Arrow, Group, Skip
+from harness.model.exchange import Arrow, Clock, Group, Skip
 from harness.model.record import PROGRAM, SEEN, Event, What
 from harness.model.scenario import Actor, ActorKind, everybody
 from harness.model.template import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from harness.framing import Framing
-    from harness.model.exchange import Entry, Exchange
+    from harness.model.exchange import Entry, Exchange, Item
 
 _PERFORMING = (What.SAID, What.FAULT, What.ACTED, What.BROKEN)
 _COMINGS_AND_GOINGS = (What.OPENED, What.LEFT, What.STALLED)
@@ -47,6 +48,7 @@ class Follower:
         self._framings: dict[tuple[str, int], Framing | None] = {}
         self._ends: dict[tuple[str, int], Utterance] = {}
         self._exit: Event | None = None
+        self._spans: list[Span] = []
         self._cursor = 0  # of the first line that is not settled
         self._build(exchange)
         self._walk(0.0)
@@ -61,6 +63,13 @@ class Follower:
     def complete(self) -> bool:
         """Whether nothing is left to wait for."""
         return not any(line.awaited for line in self.lines)
+
+    @property
+    def open_until(self) -> float:
+        """Until when what is awaited may come by its clock, however long all is quiet."""
+        if not self._spans:
+            return 0.0
+        return max((line.span.end for line in self.lines if line.span and line.awaited), default=0)
 
     @property
     def closings(self) -> list[tuple[str, int]]:
@@ -111,12 +120,12 @@ class Follower:
     def _build(self, exchange: Exchange) -> None:
         skips = 0
         known: dict[Key, int] = {}  # skips above the last step of each ear
-        for item in exchange.items:
+        for item, span in self._timed(exchange.items):
             if isinstance(item, Skip):
                 skips += 1
                 continue
             steps: dict[Key, Step] = {}
-            for line in self._lines_of(item):
+            for line in self._lines_of(item, span):
                 if line.entry.actor == PROGRAM:
                     continue
                 key = self._key(line.entry)
@@ -126,10 +135,20 @@ class Follower:
                     self._ear(key).steps.append(steps[key])
                 steps[key].lines.append(line)
 
-    def _lines_of(self, item: Entry | Group) -> Iterator[Line]:
+    def _timed(self, items: Iterable[Item]) -> Iterator[tuple[Entry | Group | Skip, Span | None]]:
+        """The items from top to bottom, those below a clock with its span."""
+        for item in items:
+            if isinstance(item, Clock):
+                span = Span(item.at_least, item.within)
+                self._spans.append(span)
+                yield from ((inner, span) for inner in item.items)
+            else:
+                yield item, None
+
+    def _lines_of(self, item: Entry | Group, span: Span | None) -> Iterator[Line]:
         kind, entries = (item.kind, item.entries) if isinstance(item, Group) else (None, (item,))
         for entry in entries:
-            line = Line(len(self.lines), entry, kind)
+            line = Line(len(self.lines), entry, kind, span)
             self.lines.append(line)
             yield line
 
@@ -161,6 +180,8 @@ class Follower:
             line = self.lines[self._cursor]
             if line.due_at is None:
                 line.due_at = at
+                if line.span and line.span.start is None:
+                    line.span.start = at
             if line.waiting and self._settle_act(line):
                 return True
             if line.awaited:
@@ -177,10 +198,11 @@ class Follower:
             end = self._ends.get((line.entry.actor, line.entry.connection or 1))
             return self._ear(self._key(line.entry)).settle_end(line, end)
         if act.name == EXPECTED_EXIT and self._exit is not None:
+            end = Utterance(self._exit.at, PROGRAM, 0, act=_exit_text(self._exit))
             if self._exit.facts.get("status") == act.status:
-                line.done(self._exit.at)
+                line.done(self._exit.at, end)
             else:
-                line.miss(Utterance(self._exit.at, PROGRAM, 0, act=_exit_text(self._exit)))
+                line.miss(end)
             return True
         return False
 

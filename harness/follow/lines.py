@@ -52,19 +52,48 @@ class Utterance:
 
 
 @dataclass(slots=True, eq=False)
+class Span:
+    """When the lines below a clock must come, in seconds from `start`.
+
+    `start` is when everything above was settled; None as long as something is not.
+    """
+
+    at_least: float | None
+    within: float | None
+    start: float | None = None
+
+    @property
+    def end(self) -> float:
+        """When the last of them may properly come, or may come at all; 0 before it starts."""
+        if self.start is None:
+            return 0.0
+        return self.start + max(self.at_least or 0.0, self.within or 0.0)
+
+    def holds(self, at: float) -> bool:
+        """Whether what came at this moment came in time, neither too early nor too late."""
+        if self.start is None:
+            return True
+        passed = at - self.start
+        early = self.at_least is not None and passed < self.at_least
+        return not early and (self.within is None or passed <= self.within)
+
+
+@dataclass(slots=True, eq=False)
 class Line:
     """An entry and what became of it.
 
-    `due_at` is when everything above it was settled; `instead` what came in its place, None
-    if nothing did.  `surplus`: it was met, but as the last one it gets the blame for what
-    came behind it.
+    `due_at` is when everything above it was settled; `came` what met it, where that was seen;
+    `instead` what came in its place, None if nothing did.  `surplus`: it was met, but as the
+    last one it gets the blame for what came behind it.
     """
 
     index: int
     entry: Entry
     group: GroupKind | None = None
+    span: Span | None = None
     state: State = State.WAITING
     at: float | None = None
+    came: Utterance | None = None
     instead: Utterance | None = None
     due_at: float | None = None
     surplus: bool = False
@@ -97,8 +126,14 @@ class Line:
             return self.entry.arrow is Arrow.SAYS
         return act.name not in (*EXPECTED_ENDS, EXPECTED_EXIT) and not self.open_ended
 
-    def done(self, at: float) -> None:
-        self.state, self.at = State.DONE, at
+    @property
+    def untimely(self) -> bool:
+        """Whether it was met too early, or too late."""
+        met = self.state is State.DONE and self.at is not None
+        return met and self.span is not None and not self.span.holds(self.at or 0.0)
+
+    def done(self, at: float, came: Utterance | None = None) -> None:
+        self.state, self.at, self.came = State.DONE, at, came
 
     def miss(self, instead: Utterance) -> None:
         self.surplus = self.state is State.DONE

@@ -20,10 +20,11 @@ _BEFORE = 3  # messages shown above the line that was missed
 def missed_lines(scenario: Scenario, follower: Follower) -> list[Finding]:
     """One finding for every line of the exchange that was missed, from top to bottom."""
     missed = (line for line in follower.lines if line.state is State.MISSED)
-    return [_finding(scenario, follower, line) for line in missed]
+    return [finding(scenario, follower, line) for line in missed]
 
 
-def _finding(scenario: Scenario, follower: Follower, line: Line) -> Finding:
+def finding(scenario: Scenario, follower: Follower, line: Line) -> Finding:
+    """What is told of a line that was missed."""
     actor = scenario.cast.get(line.entry.actor)
     return Finding(
         level=Level.MUST,
@@ -31,7 +32,7 @@ def _finding(scenario: Scenario, follower: Follower, line: Line) -> Finding:
         file=scenario.file,
         line=line.entry.line,
         headline=_headline(follower, line, actor),
-        expected=_expected(line),
+        expected=demanded(line),
         observed=_observed(line.instead),
         why=line.entry.reason,
         at_s=line.instead.at if line.instead else None,
@@ -40,7 +41,8 @@ def _finding(scenario: Scenario, follower: Follower, line: Line) -> Finding:
     )
 
 
-def _expected(line: Line) -> str:
+def demanded(line: Line) -> str:
+    """What a line asks for, without its actor."""
     entry = line.entry
     if line.surplus:
         return "nothing more"
@@ -71,7 +73,7 @@ def _headline(follower: Follower, line: Line, actor: Actor | None) -> str:
     if line.group is GroupKind.NEVER:
         return f"The program sent {_came(line)} to {name}, which it must not."
     if actor and actor.kind is ActorKind.TERMINAL:
-        return f"The program never printed {quoted(_expected(line))} on its screen."
+        return f"The program never printed {quoted(demanded(line))} on its screen."
     if actor and actor.to:
         return _answer_headline(line)
     return _heard_headline(follower, line, actor)
@@ -93,8 +95,8 @@ def _part_headline(follower: Follower, line: Line, actor: Actor | None) -> str:
     if _never_connected(follower, actor):
         return f"The program never connected to {name}."
     if actor and actor.autonomous:
-        return f"{name} never had reason to say {quoted(_expected(line))}."
-    return f"{name} never came to {quoted(_expected(line))}: the program did not go on."
+        return f"{name} never had reason to say {quoted(demanded(line))}."
+    return f"{name} never came to {quoted(demanded(line))}: the program did not go on."
 
 
 _HEARING = (Arrow.HEARS, Arrow.MAY_HEAR)
@@ -127,12 +129,12 @@ def _end_headline(line: Line, act: str) -> str:
 def _ended(line: Line) -> str:
     end = "reset" if line.instead and line.instead.act == "reset" else "closed"
     name = line.entry.actor
-    return f"The program {end} its connection with {name} before {quoted(_expected(line))} came."
+    return f"The program {end} its connection with {name} before {quoted(demanded(line))} came."
 
 
 def _answer_headline(line: Line) -> str:
     """Where the actor asked, and the program was to answer."""
-    name, expected, instead = line.entry.actor, quoted(_expected(line)), line.instead
+    name, expected, instead = line.entry.actor, quoted(demanded(line)), line.instead
     if instead is None:
         return f"The program never answered {name} with {expected}."
     if instead.message is None:
@@ -159,7 +161,7 @@ def _never_connected(follower: Follower, actor: Actor | None) -> bool:
 
 def _heard_headline(follower: Follower, line: Line, actor: Actor | None) -> str:
     """Where the program was to speak by itself."""
-    name, expected, instead = line.entry.actor, quoted(_expected(line)), line.instead
+    name, expected, instead = line.entry.actor, quoted(demanded(line)), line.instead
     if instead is None:
         if _never_connected(follower, actor):
             return f"The program never connected to {name}."
@@ -186,11 +188,11 @@ def _ladder(follower: Follower, line: Line) -> Iterator[Rung]:
         yield Rung(Mark.HAPPENED, utterance.at, _spoken(utterance))
     name, arrow, instead = line.entry.actor, line.entry.arrow, line.instead
     if line.group is GroupKind.NEVER:
-        yield Rung(Mark.EXPECTED, None, f"{name}{arrow} {_expected(line)}", "must not come")
+        yield Rung(Mark.EXPECTED, None, f"{name}{arrow} {demanded(line)}", "must not come")
     elif line.surplus:
         yield Rung(Mark.EXPECTED, None, "(nothing more)", "expected")
     else:
-        yield Rung(Mark.EXPECTED, None, f"{name}{arrow} {_expected(line)}", "expected")
+        yield Rung(Mark.EXPECTED, None, f"{name}{arrow} {demanded(line)}", "expected")
     if instead is None:
         yield Rung(Mark.INSTEAD, None, "(nothing came)")
         return

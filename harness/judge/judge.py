@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.follow import Follower
+from harness.judge.clocks import untimely_lines
 from harness.judge.demands import unmet
 from harness.judge.exchange import missed_lines
 from harness.judge.program import faults_of_program, names_of_nobody, not_played
@@ -82,7 +83,7 @@ def _findings(plan: Plan, record: Record) -> list[Finding]:
     demanded = [
         finding for demand in scenario.demands for finding in unmet(demand, scenario, record)
     ]
-    missed = missed_lines(scenario, follower)
+    missed = missed_lines(scenario, follower) + untimely_lines(scenario, follower)
     if first and _came_first(scenario, missed, first[0]):
         # an actor that is sent something wrong hangs up, which some programs do not survive
         first = [replace(finding, cause=False) for finding in first]

@@ -42,7 +42,7 @@ def check_mail(
 
 
 def _demanded(exchange: Exchange) -> Iterator[Entry]:
-    for item in exchange.items:
+    for item in exchange.plain_items():
         if isinstance(item, Group) and item.kind is GroupKind.ANY_ORDER:
             yield from item.entries
         elif isinstance(item, Entry) and item.arrow is Arrow.HEARS:

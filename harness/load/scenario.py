@@ -127,7 +127,7 @@ class _Maker:
         cast = read_cast(document, shape.cast, self._role)
         cases = self._cases()
         self._check_places(cast, cases)
-        check_exchange(document, self._exchange, cast)
+        check_exchange(document, self._exchange, cast, shape.timeout)
         check_mail(document, self._exchange, cast, self._role)
         names = read_records(document, shape.names, ("names",))
         for records in (names, *(actor.records for actor in cast.values())):

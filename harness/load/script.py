@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from harness.load.document import Place
 from harness.load.wording import suggest
-from harness.model.exchange import Arrow, Directive, Entry, Exchange, Group
+from harness.model.exchange import Arrow, Clock, Directive, Entry, Exchange, Group, GroupKind
 from harness.model.fixtures import find_fixture, fixture_folders
 from harness.model.scenario import Actor, ActorKind
-from harness.notation import PROGRAM, parse_exchange
+from harness.notation import PROGRAM, format_duration, parse_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -70,20 +70,25 @@ def unknown_actors(document: Document, exchange: Exchange, cast: Collection[str]
             document.complain_at(_start(document, entry.line), message)
 
 
-def check_exchange(document: Document, exchange: Exchange, cast: Mapping[str, Actor]) -> None:
-    """Note what an exchange of these actors cannot hold."""
+def check_exchange(
+    document: Document, exchange: Exchange, cast: Mapping[str, Actor], timeout: float
+) -> None:
+    """Note what an exchange of these actors cannot hold, in a play of so many seconds."""
     unknown_actors(document, exchange, cast)
     checker = _Checker(document, cast)
     for item in exchange.items:
-        if isinstance(item, Group):
-            checker.group(item)
+        if isinstance(item, Clock):
+            checker.clock(item, timeout)
+    for plain in exchange.plain_items():
+        if isinstance(plain, Group):
+            checker.group(plain)
     for entry in exchange.entries():
         checker.entry(entry)
 
 
 def could_fail(exchange: Exchange) -> bool:
     """Whether anything in the exchange is a demand."""
-    for item in exchange.items:
+    for item in exchange.plain_items():
         if isinstance(item, Group):
             return True
         if isinstance(item, Entry) and _demands(item):
@@ -94,6 +99,11 @@ def could_fail(exchange: Exchange) -> bool:
 def _demands(entry: Entry) -> bool:
     expects = entry.act is not None and entry.act.name.startswith("expect ")
     return entry.arrow is Arrow.HEARS or expects
+
+
+def _awaits(entry: Entry) -> bool:
+    """Whether it is an act that waits for something that the program does."""
+    return entry.act is not None and entry.act.name in {*_ENDS, "expect exit"}
 
 
 def templates(entry: Entry) -> Iterator[tuple[int, Template]]:
@@ -124,6 +134,21 @@ class _Checker:
             if entry.arrow is not Arrow.HEARS:
                 message = f"only what is heard (`<`) can stand under `{group.kind}`"
                 self._complain(entry.line, message)
+
+    def clock(self, clock: Clock, timeout: float) -> None:
+        """What is below a clock must be seen to come, and before the play is over."""
+        for item in clock.items:
+            if isinstance(item, Group) and item.kind is GroupKind.NEVER:
+                message = "a clock times what comes, so `never:` cannot stand below it"
+                self._complain(item.line, message)
+            elif isinstance(item, Entry) and not (item.heard or _awaits(item)):
+                message = "only what is heard (`<`), `expect eof`, `expect reset`, `expect close` "
+                self._complain(item.line, f"{message}and `expect exit` can stand below a clock")
+        longest = max(clock.at_least or 0.0, clock.within or 0.0)
+        if longest >= timeout:
+            written = f"`timeout: {format_duration(2 * longest)}`"
+            over = f"the play is over after {format_duration(timeout)}"
+            self._complain(clock.line, f"{over}; write a longer one at the top: {written}")
 
     def entry(self, entry: Entry) -> None:
         self._check_bindings(entry)

@@ -84,13 +84,27 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """`at least 900ms after, within 2s:` and what must come then; at least one of the two is set.
+
+    Seconds, counted from the moment when everything above was settled: nothing may come before
+    `at_least` of them are over, and all of it must have come `within` so many.
+    """
+
+    items: tuple[Entry | Group, ...]
+    at_least: float | None = None
+    within: float | None = None
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Skip:
     """`...`: whatever comes here is none of the scenario's business."""
 
     line: int = field(default=0, compare=False)
 
 
-Item = Entry | Group | Skip
+Item = Entry | Group | Clock | Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +115,16 @@ class Exchange:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, those of groups included, from top to bottom."""
-        for item in self.items:
+        for item in self.plain_items():
             if isinstance(item, Entry):
                 yield item
             elif isinstance(item, Group):
                 yield from item.entries
+
+    def plain_items(self) -> Iterator[Entry | Group | Skip]:
+        """The items from top to bottom, those below a clock in its place."""
+        for item in self.items:
+            if isinstance(item, Clock):
+                yield from item.items
+            else:
+                yield item

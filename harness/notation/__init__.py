@@ -7,6 +7,7 @@ read can be written and read again to the same entries (see docs/notation.md):
     actor   = [a-z][a-z0-9-]* ["." n]
     arrow   = ">" / "<" / "<?" / "!"
     group   = ("any order:" / "one of:" / "never:") then indented full entries
+    clock   = ["at least" duration "after"] [", "] ["within" duration] ":" then indented items
     skip    = "..." on a line of its own
     escapes = \s \t \r \n \xNN \\ \* \{ \#
 """
@@ -16,6 +17,7 @@ from harness.notation.acts import (
     PROGRAM,
     PROGRAM_ACTS,
     format_act,
+    format_clock,
     format_duration,
     parse_act,
     parse_duration,
@@ -40,6 +42,7 @@ __all__ = [
     "NotationError",
     "escape",
     "format_act",
+    "format_clock",
     "format_duration",
     "format_entry",
     "format_exchange",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from harness.model.exchange import Act
+from harness.model.exchange import Act, Clock
 from harness.notation.templates import NotationError, short
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|min)\Z")
 _STATUS = re.compile(r"[0-9]{1,3}\Z")
+
+_CLOCK = re.compile(r"(?:at least (?P<least>\S+) after)?(?P<comma>, )?(?:within (?P<most>\S+))?:\Z")
 
 #: Acts by name: whether a duration must, may or cannot follow.
 ACTS = {
@@ -43,6 +45,34 @@ def parse_duration(text: str) -> float:
         return float(found["number"]) * 60
     # an exponent is exact where arithmetic would not be: 57ms is 0.057 s
     return float(found["number"] + {"ms": "e-3", "s": ""}[found["unit"]])
+
+
+def parse_clock(text: str) -> tuple[float | None, float | None] | None:
+    """`at_least` and `within` of the heading of a clock; None if it is no such heading.
+
+    Raises:
+        NotationError: it is one, but what it asks for is no duration, or cannot be.
+    """
+    found = _CLOCK.match(text)
+    if not found or not (found["least"] or found["most"]):
+        return None
+    if bool(found["comma"]) is not bool(found["least"] and found["most"]):
+        return None
+    least, most = (parse_duration(found[n]) if found[n] else None for n in ("least", "most"))
+    if most == 0:
+        raise NotationError(f"nothing comes within `{found['most']}`")
+    if least is not None and most is not None and least >= most:
+        raise NotationError(
+            f"nothing comes at least {found['least']} after and within {found['most']}"
+        )
+    return least, most
+
+
+def format_clock(clock: Clock) -> str:
+    """The heading of a clock."""
+    least = None if clock.at_least is None else f"at least {format_duration(clock.at_least)} after"
+    most = None if clock.within is None else f"within {format_duration(clock.within)}"
+    return ", ".join(part for part in (least, most) if part) + ":"
 
 
 def parse_act(text: str, *, of_program: bool) -> Act:

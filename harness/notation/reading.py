@@ -10,6 +10,7 @@ from harness.model.exchange import (
     Act,
     Arrow,
     BodyLine,
+    Clock,
     Directive,
     Entry,
     Exchange,
@@ -19,7 +20,7 @@ from harness.model.exchange import (
     Skip,
 )
 from harness.model.template import Template
-from harness.notation.acts import PROGRAM, parse_act
+from harness.notation.acts import PROGRAM, parse_act, parse_clock
 from harness.notation.templates import NotationError, parse_pattern, parse_text, short
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ _HEAD = re.compile(
     r"(?P<actor>[^\s<>!]*?)(?P<number>\.[0-9]{1,6})?(?P<arrow><\?(?=\s|$)|[<>!])(?P<rest>.*)",
     re.DOTALL,
 )
+#: What is meant to be the heading of a clock, though it may be wrong.
+_CLOCK_LIKE = re.compile(r"(?:within|at least|at most|after)\b[^<>!]*\Z")
 _ACTOR = re.compile(r"[a-z][a-z0-9-]*\Z")
 # The lookbehind keeps a long run of blanks from being tried at each of them.
 _REASON = re.compile(r"(?<! ) {2,}# (?P<reason>.*)\Z", re.DOTALL)
 _GROUPS = {kind.value: kind for kind in GroupKind}
+_CLOCKS = ("within 2s:", "at least 900ms after:", "at least 900ms after, within 2s:")
 
 
 def parse_exchange(text: str, *, first_line: int = 1) -> tuple[Exchange, list[NotationError]]:
@@ -82,13 +86,19 @@ class _Reader:
             if line.indent > 0:
                 self._fail("this line is indented but continues no entry", line)
                 self._at += 1
-            elif line.text in _GROUPS:
-                yield from self._group(line)
             elif line.text == "...":
                 self._at += 1
                 yield Skip(line.number)
+            elif (clock := self._clock_of(line)) is not None:
+                yield from self._clock(line, *clock)
             else:
-                yield from self._entry(line)
+                yield from self._entry_or_group(line)
+
+    def _entry_or_group(self, line: _Line) -> Iterator[Entry | Group]:
+        if line.text in _GROUPS:
+            yield from self._group(line)
+        else:
+            yield from self._entry(line)
 
     def _next_line(self) -> _Line | None:
         """The next line that says something; blank lines and comments are passed over."""
@@ -109,21 +119,56 @@ class _Reader:
     def _group(self, head: _Line) -> Iterator[Group]:
         self._at += 1
         entries: list[Entry] = []
+        for line in self._indented(head):
+            if line.text in _GROUPS or self._cannot_stand_below(line):
+                self._misplaced(line, "in a group")
+            else:
+                entries += self._entry(line)
+        if entries:
+            yield Group(_GROUPS[head.text], tuple(entries), head.number)
+
+    def _clock_of(self, line: _Line) -> tuple[float | None, float | None] | None:
+        """What the heading of a clock asks for; None if the line is none."""
+        try:
+            return parse_clock(line.text)
+        except NotationError as error:
+            self._fail(error.message, line)
+            return (None, None)  # what stands below it is read all the same
+
+    def _clock(
+        self, head: _Line, at_least: float | None, within: float | None
+    ) -> Iterator[Clock | Entry | Group]:
+        self._at += 1
+        items: list[Entry | Group] = []
+        for line in self._indented(head):
+            if self._cannot_stand_below(line):
+                self._misplaced(line, f"below `{head.text}`")
+            else:
+                items += self._entry_or_group(line)
+        if at_least is None and within is None:
+            yield from items
+        elif items:
+            yield Clock(tuple(items), at_least, within, head.number)
+
+    def _indented(self, head: _Line) -> Iterator[_Line]:
+        """The lines below a heading at the indentation of the first; each must be read."""
         inner = self._next_line()
         if inner is None or inner.indent <= head.indent:
             self._fail(f"`{head.text}` needs entries, indented below it", head)
             return
         while (line := self._next_line()) and line.indent > head.indent:
-            if line.indent != inner.indent:
+            if line.indent == inner.indent:
+                yield line
+            else:
                 self._fail("the entries of a group stand at one indentation", line)
                 self._at += 1
-            elif line.text in _GROUPS or line.text == "...":
-                self._fail(f"`{line.text}` cannot stand in a group", line)
-                self._at += 1
-            else:
-                entries += self._entry(line)
-        if entries:
-            yield Group(_GROUPS[head.text], tuple(entries), head.number)
+
+    def _cannot_stand_below(self, line: _Line) -> bool:
+        return line.text == "..." or bool(_CLOCK_LIKE.match(line.text))
+
+    def _misplaced(self, line: _Line, where: str) -> None:
+        self._fail(f"`{short(line.text)}` cannot stand {where}", line)
+        self._at += 1
 
     def _entry(self, line: _Line) -> Iterator[Entry]:
         self._at += 1
@@ -236,6 +281,9 @@ def _parse_said(actor: str, arrow: Arrow, text: str) -> tuple[Template, Act | No
 def _no_entry(text: str) -> str:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
+    if _CLOCK_LIKE.match(text):
+        forms = ", ".join(f"`{form}`" for form in _CLOCKS)
+        return f"`{short(text)}` is no heading of a clock; there are: {forms}"
     if near := difflib.get_close_matches(text[:60], _GROUPS, n=1):
         return f"`{short(text)}` is no entry; did you mean `{near[0]}`?"
     return f"`{short(text)}` is no entry; write `actor> text`, `actor< pattern` or `actor! act`"

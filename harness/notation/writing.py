@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.model.exchange import BodyLine, Directive, Entry, Exchange, Group, Item, Skip
-from harness.notation.acts import format_act
+from harness.model.exchange import BodyLine, Clock, Directive, Entry, Exchange, Item, Skip
+from harness.notation.acts import format_act, format_clock
 from harness.notation.templates import format_template
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def format_exchange(exchange: Exchange) -> str:
 def _item_lines(item: Item) -> Iterator[str]:
     if isinstance(item, Skip):
         yield "..."
-    elif isinstance(item, Group):
-        yield item.kind.value
-        for entry in item.entries:
-            yield from (INDENT + line for line in format_entry(entry).split("\n"))
+    elif isinstance(item, Entry):
+        yield from format_entry(item).split("\n")
     else:
-        yield format_entry(item)
+        yield format_clock(item) if isinstance(item, Clock) else item.kind.value
+        inner = item.items if isinstance(item, Clock) else item.entries
+        yield from (INDENT + line for part in inner for line in _item_lines(part))
 
 
 def format_entry(entry: Entry) -> str:

@@ -206,7 +206,9 @@ class _Play:
         ends = [(limits.play, f"the play took longer than {limits.play:g} s")]
         if not acts.busy:
             quiet = f"nothing happened for {limits.quiet:g} s"
-            ends.append((self._pulse.latest + limits.quiet, quiet))
+            # a clock of the exchange may ask for a longer silence
+            latest = max(self._pulse.latest, follower.open_until)
+            ends.append((latest + limits.quiet, quiet))
             ends.append((self._pulse.stirred + self._rest_needed(follower, program), ""))
         return (0.0, "") if self._pulse.failed else min(ends)
 

@@ -324,6 +324,36 @@ PLAYS = {
         "", PONG, "pong< a\npong< b\n", (HeardDemand("pong", 10, "datagrams", line=11),)
     ),
     "heard-connections": Play("", MAIL, STANDS, (HeardDemand("mail", 2, "connections", line=11),)),
+    "too-early": Play(
+        "pong< *\nat least 900ms after:\n  pong< *  # one second is waited for a lost reply\n",
+        PONG,
+        "pong< Ping 1 12.5\npong< Ping 2 12.6\n",
+    ),
+    "too-late": Play(
+        "server> Goodbye\nwithin 200ms:\n  server! expect eof\n",
+        LINES,
+        "server! opened\n@0 server> Goodbye\nscreen: a\nscreen: b\nserver! eof\n",
+    ),
+    "too-late-on-the-screen": Play(
+        "within 200ms:\n  user< *done*\n",
+        USER,
+        "screen: 1 of 2\\n\nscreen: 2 of 2\\n\nscreen: all is done\\n\n",
+    ),
+    "before-its-time": Play(
+        "client> ready?\nat least 0ms after, within 1s:\n  client< yes\n",
+        CLIENT,
+        "client! opened\nclient< yes\n@0 client> ready?\n",
+    ),
+    "program-ended-too-late": Play(
+        "mail< QUIT\nwithin 200ms:\n  program! expect exit 0\n",
+        MAIL,
+        STANDS + "mail< QUIT\nscreen: a\nscreen: b\nprogram! exit 0\n",
+    ),
+    "no-time-is-told-behind-a-miss": Play(
+        "mail< DATA\nmail< RSET\nat least 900ms after:\n  mail< QUIT\n",
+        cast(mail=actor_of("mail", ActorKind.SMTP, strict=True)),
+        STANDS + "mail< RSET\nmail< QUIT\n",
+    ),
     "mailbox-empty": Play("", MAIL, STANDS, mails(MailDemand(line=15))),
     "mailbox-too-many": Play("", MAIL, f"mailbox bo@163.com: {PLAIN}\n" * 2, mails()),
     "mail-differs": Play(

@@ -48,6 +48,8 @@ FAULTS = {
     "udp_ping_client.py": {
         "late-reply-counted",
         "no-timeout",
+        "no-timeout-wait",
+        "timeout-too-long",
         "loss-is-received",
         "crash-when-all-lost",
         "rtt-in-seconds",
