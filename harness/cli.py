@@ -481,8 +481,9 @@ def list_scenarios(paths: tuple[str, ...], role: str | None, tags: tuple[str, ..
         click.echo(str(problem), err=True)
     width = max((len(scenario.id) for scenario in chosen), default=0)
     for scenario in chosen:
-        cases = f"  [{', '.join(case.name for case in scenario.cases)}]" if scenario.cases else ""
-        click.echo(f"{scenario.id:{width}}  {scenario.title}{cases}")
+        names = ([case.name for case in scenario.cases], scenario.pieces)
+        told = "".join(f"  [{', '.join(some)}]" for some in names if some)
+        click.echo(f"{scenario.id:{width}}  {scenario.title}{told}")
     return 0 if chosen and not problems else WRONG_INPUT
 
 

@@ -132,7 +132,7 @@ def prepare(request: Request) -> Programme:
 
 
 def _asked_for(plan: Plan, cases: set[str] | None) -> bool:
-    return cases is None or plan.case in cases
+    return cases is None or any(map(plan.is_called, cases))
 
 
 def _loaded(files: Sequence[Path]) -> tuple[list[Scenario], dict[str, Role]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.model.verdict import Outcome, Verdict
+from harness.model.verdict import Finding, Mark, Outcome, Verdict
 from harness.network import _trouble
 from harness.pipeline import Request, play_all, prepare
 from harness.report import failure_text
@@ -35,7 +35,7 @@ FIRST_EPHEMERAL_PORT = 32_768  # of Linux (ip_local_port_range)
 #: to hang up, and how, differs from play to play.
 RACING = {
     f"smtp-client/{slug}"
-    for slug in ("greeting", "lost-segments", "multi-line-replies", "split-reply")
+    for slug in ("greeting", "lost-segments", "multi-line-replies", "pieces", "split-reply")
 }
 
 REQUEST = Request(network="loopback", out=None, jobs=16, seed=7)
@@ -94,11 +94,18 @@ def told(verdict: Verdict) -> str:
     """The text of a verdict, with the name of an actor where its port was."""
     if verdict.plan.scenario.id in RACING:
         verdict = replace(verdict, findings=verdict.findings[:1])
+    if verdict.plan.pieces:
+        verdict = replace(verdict, findings=tuple(map(_without_before, verdict.findings)))
     text = failure_text(verdict)
     for actor, address in verdict.places:
         port = address.rpartition(":")[2]
         text = re.sub(rf"\b{port}\b", f"<{actor}>", text)
     return normalised(text)
+
+
+def _without_before(finding: Finding) -> Finding:
+    """How far an actor has come with its pieces when it is misunderstood is up to both."""
+    return replace(finding, ladder=tuple(r for r in finding.ladder if r.mark is not Mark.HAPPENED))
 
 
 def normalised(text: str) -> str:
@@ -122,8 +129,8 @@ def _in_order(lines: re.Match[str]) -> str:
 
 
 def golden_file(plan: Plan) -> Path:
-    case = f"[{plan.case}]" if plan.case else ""
-    return GOLDEN / f"{plan.scenario.id.replace('/', '--')}{case}.txt"
+    label = f"[{plan.label}]" if plan.label else ""
+    return GOLDEN / f"{plan.scenario.id.replace('/', '--')}{label}.txt"
 
 
 @each_plan

@@ -88,8 +88,9 @@ class Follower:
             self._bytes(event, said=event.what is What.SAID)
         elif event.what in SEEN:
             self._screen(event)
-        elif event.what is What.FAULT:
-            self.transcript.append(Utterance(event.at, event.actor, 1, act=event.note))
+        elif event.what in (What.FAULT, What.HURRIED):
+            number = event.connection or 1
+            self.transcript.append(Utterance(event.at, event.actor, number, act=event.note))
         elif event.what is What.EXITED:
             self._exit = event
         elif event.actor in self._cast and event.what in (*_COMINGS_AND_GOINGS, *_ENDS):

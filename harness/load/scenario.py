@@ -126,6 +126,7 @@ class _Maker:
         self._fill_places()
         cast = read_cast(document, shape.cast, self._role)
         cases = self._cases()
+        self._check_pieces(cast)
         self._check_places(cast, cases)
         check_exchange(document, self._exchange, cast, shape.timeout)
         check_mail(document, self._exchange, cast, self._role)
@@ -149,6 +150,7 @@ class _Maker:
             program=self._program(),
             names=names,
             cases=cases,
+            pieces=tuple(dict.fromkeys(shape.pieces)),
             covers=tuple(shape.covers),
             uses=tuple(shape.uses),
             needs=tuple(shape.needs),
@@ -253,6 +255,15 @@ class _Maker:
         if not cases:
             return [(self._shape.values, "")]
         return [(case.values, f"in case {case.name}: ") for case in cases]
+
+    def _check_pieces(self, cast: Mapping[str, Actor]) -> None:
+        if not self._shape.says("pieces"):
+            return
+        if not self._shape.pieces:
+            self._complain(("pieces",), "`pieces` is empty; write [whole, bytewise]")
+        elif not any(actor.speaks_tcp for actor in cast.values()):
+            message = "`pieces` cuts what actors say over TCP, and nobody in the cast does"
+            self._complain(("pieces",), message, key=True)
 
     def _check_places(self, cast: Mapping[str, Actor], cases: tuple[Case, ...]) -> None:
         """Places with a value in them are places in every case."""

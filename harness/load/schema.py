@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from harness.load.wording import as_list, as_text, shown
 from harness.model.needs import NEEDS
+from harness.model.pieces import LARGEST, WAYS, is_way
 from harness.notation import NotationError, parse_duration
 
 
@@ -509,6 +510,25 @@ the reason that is told when the line fails.  Groups: `any order:`, `one of:`, `
 indented lines below; `...` is whatever comes there.  Indented lines below an entry are its body."""
 
 
+def _way(value: Any) -> str:
+    text = shown(value).strip("`")
+    if isinstance(value, bool) or not isinstance(value, int | str) or not is_way(text):
+        ways = ", ".join(f"`{way}`" for way in WAYS)
+        raise _wrong(f"must be {ways}, or a number of octets, not {shown(value)}")
+    return text
+
+
+_WAY_LOOKS = {
+    "anyOf": [{"enum": list(WAYS)}, {"type": "integer", "minimum": 1, "maximum": LARGEST}]
+}
+Way = Annotated[str, BeforeValidator(_way), WithJsonSchema(_WAY_LOOKS)]
+Ways = Annotated[
+    list[Way],
+    BeforeValidator(_one_or_many),
+    _looks(anyOf=[_WAY_LOOKS, {"type": "array", "minItems": 1, "items": _WAY_LOOKS}]),
+]
+
+
 class ScenarioShape(Shape):
     """A scenario: what is played around a program, and what it must do."""
 
@@ -561,6 +581,12 @@ class ScenarioShape(Shape):
         description="A table: one play for each row.  ${address} is the value of a row; name and "
         "why are told to the student.",
         examples=[[{"address": "chengli", "why": "no domain"}]],
+    )
+    pieces: Ways = Field(
+        [],
+        description="How what actors say over TCP is cut: one play for each way.  The next piece "
+        "goes out when the program has read the last one; a number is so many octets.",
+        examples=[["whole", "bytewise", 5, "at-line-ends"]],
     )
     names: dict[Text, Records] = Field(
         {},

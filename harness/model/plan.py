@@ -24,6 +24,7 @@ class Plan:
     scenario: Scenario
     role: Role
     case: str | None = None
+    pieces: str | None = None  # the way of cutting what actors say over TCP
     program: Program | None = None
     folder: Path | None = None
     values: Mapping[str, Value] | None = None  # the role's parameters
@@ -31,5 +32,14 @@ class Plan:
 
     @property
     def id(self) -> str:
-        """`<role>/<slug>`, with `[case]` where the scenario has cases."""
-        return f"{self.scenario.id}[{self.case}]" if self.case else self.scenario.id
+        """`<role>/<slug>`, with `[case]`, `[pieces]` or `[case,pieces]` where it has them."""
+        return f"{self.scenario.id}[{self.label}]" if self.label else self.scenario.id
+
+    @property
+    def label(self) -> str:
+        """What tells this play from the others of its scenario."""
+        return ",".join(part for part in (self.case, self.pieces) if part)
+
+    def is_called(self, name: str) -> bool:
+        """Whether `FILE[name]` means this play: by its case, its pieces, or both."""
+        return name in (self.case, self.pieces, self.label)

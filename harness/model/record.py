@@ -25,6 +25,7 @@ class What(StrEnum):
     # a datagram met a fault on purpose; data: as it was before; note: which, and what became of
     # it; facts fault, way ("answer" or "heard"), ordinal on that way, numbers of `peers.way`
     FAULT = "fault"
+    HURRIED = "hurried"  # pieces that should have waited for the program did not; note: why
     EOF = "eof"  # the program sent FIN
     RESET = "reset"  # the program sent RST
     LEFT = "left"  # the actor closed

@@ -133,6 +133,11 @@ class Actor:
         return "udp" if self.kind is ActorKind.UDP else self.over
 
     @property
+    def speaks_tcp(self) -> bool:
+        """Whether it has connections, over which it may say something."""
+        return self.kind in (ActorKind.SMTP, ActorKind.HTTP, ActorKind.TCP)
+
+    @property
     def by_chance(self) -> bool:
         """Whether chance decides what goes wrong with its datagrams."""
         return self.faults.by_chance or self.faults_heard.by_chance
@@ -293,6 +298,7 @@ class Scenario:
     program: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     names: Records = field(default_factory=dict)
     cases: tuple[Case, ...] = ()
+    pieces: tuple[str, ...] = ()  # ways of cutting what actors say over TCP: one play for each
     covers: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from functools import cache
 
 from harness.errors import MachineError
 from harness.network.icmp import Code, Router
-from harness.network.interface import Exit, Network, Place, Process, Transport
+from harness.network.interface import Exit, Network, Place, Process, Reading, Transport
 from harness.network.loopback import Loopback
 from harness.network.private import Private
 from harness.network.process import scratch_folder
@@ -21,6 +21,7 @@ __all__ = [
     "Place",
     "Private",
     "Process",
+    "Reading",
     "Router",
     "Transport",
     "open_network",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
 from harness.errors import HarnessError
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from harness.network.segments import LostSegments
 
 Transport = Literal["tcp", "udp"]
+
+
+class Reading(Enum):
+    """How far the program is with what was sent to it on one connection."""
+
+    DONE = auto()  # it has read all of it
+    BEHIND = auto()  # some of it is on its way, or not read yet
+    GONE = auto()  # it has closed its end, and reads no more
+    UNKNOWN = auto()  # nothing here tells
 
 
 class Place(NamedTuple):
@@ -259,6 +269,14 @@ class Network(ABC):
         Cheaper than `listening`: there is no event for it, so it is asked every few
         milliseconds, by many plays at once.
         """
+
+    def reading(self, connection: socket.socket) -> Reading:  # noqa: ARG002 - for other rungs
+        """How far the program is with what was sent to it on a TCP connection.
+
+        From the kernel's tables, in some ten microseconds; a read that is told as done has
+        returned, so that what is sent afterwards comes in another one.
+        """
+        return Reading.UNKNOWN
 
     @abstractmethod
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
 from harness.network import helper, sockets
-from harness.network.interface import Network, Place, Process, Transport
+from harness.network.interface import Network, Place, Process, Reading, Transport
 from harness.network.process import WardedProcess, order_of, start_process
 
 if TYPE_CHECKING:
@@ -163,6 +163,10 @@ class Loopback(Network):
         """See `Network`."""
         holder = self._sockets.holder(place, transport)
         return holder is not None and holder in self._inodes_of(process)
+
+    def reading(self, connection: socket.socket) -> Reading:
+        """See `Network`."""
+        return self._sockets.reading(connection)
 
     async def close(self) -> None:
         """See `Network`."""

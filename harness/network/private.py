@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError, MachineError
 from harness.model.needs import FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS, NAMES, PRIVATE_ADDRESSES
 from harness.network import helper, icmp, room
-from harness.network.interface import Network, Place, Process, Transport
+from harness.network.interface import Network, Place, Process, Reading, Transport
 from harness.network.process import (
     WardedProcess,
     fork_server,
@@ -320,6 +320,10 @@ class Private(Network):
             return False
         holder = self._sockets.holder(place, transport)
         return holder is not None and holder not in self._own_inodes
+
+    def reading(self, connection: socket.socket) -> Reading:
+        """See `Network`."""
+        return self._sockets.reading(connection)
 
     @property
     def _sockets(self) -> DiagnosticsTable:

@@ -6,6 +6,7 @@ connections too; they are the way out where the kernel has no sock_diag.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import MachineError
 from harness.network import helper
-from harness.network.interface import Place
+from harness.network.interface import Place, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +41,14 @@ _SO_ATTACH_FILTER = 26
 _ANY_COOKIE = (1 << 32) - 1
 _FAMILY_AT, _ID_AT, _INODE_AT, _ATTRIBUTES_AT = 0, 4, 68, 72  # within struct inet_diag_msg
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+_STATE_AT, _RQUEUE = 1, slice(56, 60)
+_INET_DIAG_INFO = 2
+_WITH_INFO = 1 << (_INET_DIAG_INFO - 1)
+_HALF_OPEN = (3, 12)  # TCP_SYN_RECV, TCP_NEW_SYN_RECV
+_CLOSED = (4, 5, 6, 7, 9, 11)  # FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, LAST_ACK, CLOSING
+# Of struct tcp_info: octets that have come in; that are yet to go out, went out, and again.
+_RECEIVED, _NOTSENT = slice(128, 136), slice(144, 148)
+_SENT, _REPEATED, _TCP_INFO_SIZE = slice(200, 208), slice(208, 216), 216
 
 
 class Table(Protocol):
@@ -50,6 +59,9 @@ class Table(Protocol):
 
     def holder(self, place: Place, transport: Transport) -> int | None:
         """The inode of the socket that would answer there now; cheaper than `bound`."""
+
+    def reading(self, connection: socket.socket) -> Reading:
+        """How far the other end of a TCP connection of ours is with what was sent to it."""
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -153,13 +165,38 @@ class DiagnosticsTable:
         except FileNotFoundError:
             return None
 
+    def reading(self, connection: socket.socket) -> Reading:
+        """See `Table`.
+
+        What has come in is told under the lock of the socket (`tcp_get_info` in Linux): a read
+        that is under way has returned by then.
+        """
+        try:
+            sent = _sent(connection)
+            theirs, ours = connection.getpeername(), connection.getsockname()
+        except OSError:
+            return Reading.GONE
+        if sent is None:
+            return Reading.UNKNOWN
+        host, port = socket.inet_pton(connection.family, theirs[0]).ljust(16, b"\0"), theirs[1]
+        our_host = socket.inet_pton(connection.family, ours[0]).ljust(16, b"\0")
+        identity = _ID.pack(port, ours[1], host, our_host, 0, _ANY_COOKIE, _ANY_COOKIE)
+        self._ask(connection.family, "tcp", 0, identity, extensions=_WITH_INFO)
+        try:
+            message = next(self._answer())
+        except OSError as error:
+            return Reading.GONE if error.errno == errno.ENOENT else Reading.UNKNOWN
+        return _reading(message, sent)
+
     def _dump(self, family: int, transport: Transport) -> Iterator[bytes]:
         self._ask(family, transport, _NLM_F_DUMP, bytes(_ID.size))
         return self._answer()
 
-    def _ask(self, family: int, transport: Transport, flags: int, identity: bytes) -> None:
+    def _ask(
+        self, family: int, transport: Transport, flags: int, identity: bytes, *, extensions: int = 0
+    ) -> None:
         states = 1 << _WAITING[transport]
-        request = _REQUEST.pack(family, _PROTOCOLS[transport], 0, 0, states) + identity
+        request = _REQUEST.pack(family, _PROTOCOLS[transport], extensions, 0, states) + identity
         size = _HEADER.size + len(request)
         header = _HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST | flags, 1, 0)
         self._netlink.send(header + request)
@@ -185,6 +222,33 @@ def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _inode(message: bytes) -> int:
     return int.from_bytes(message[_INODE_AT : _INODE_AT + 4], sys.byteorder)
+
+
+def _sent(connection: socket.socket) -> int | None:
+    """Octets that were written to a connection, each counted once; None if it is not told."""
+    if not sys.platform.startswith("linux"):
+        return None
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    if len(info) < _TCP_INFO_SIZE:  # before Linux 4.19
+        return None
+    waiting, sent, repeated = (_number(info[field]) for field in (_NOTSENT, _SENT, _REPEATED))
+    return waiting + sent - repeated
+
+
+def _reading(message: bytes, sent: int) -> Reading:
+    """What a `struct inet_diag_msg` tells of the program's end, to which so much was sent."""
+    state, held = message[_STATE_AT], _inode(message) != 0
+    if state in _CLOSED and not held:
+        return Reading.GONE
+    info = _attribute(message, _INET_DIAG_INFO)
+    if len(info) < _RECEIVED.stop:
+        return Reading.BEHIND if state in _HALF_OPEN else Reading.GONE
+    unread = _number(message[_RQUEUE])
+    return Reading.DONE if _number(info[_RECEIVED]) - unread >= sent else Reading.BEHIND
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, sys.byteorder)
 
 
 def _places(message: bytes) -> Iterator[Place]:
@@ -232,6 +296,10 @@ class ProcTable:
             for line in _lines(Path(f"/proc/net/{transport}{family}"))
             for entry in _entries(line, _WAITING[transport])
         ]
+
+    def reading(self, connection: socket.socket) -> Reading:  # noqa: ARG002 - it does not tell
+        """See `Table`."""
+        return Reading.UNKNOWN
 
     def holder(self, place: Place, transport: Transport) -> int | None:
         """See `Table`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.model.pieces import WHOLE
 from harness.model.record import What
 from harness.model.scenario import split_address
 from harness.model.template import Anything, Binding, Literal, Template, encode
@@ -34,7 +35,8 @@ class Setting:
 
     `scenario` is the path of the scenario's file, near which the files lie that it names;
     `type_keys` types on the program's terminal.  `luck` is the seed of all that peers leave to
-    chance: one for each plan and run.  `names` are those that the scenario declares.
+    chance: one for each plan and run.  `pieces` is the way of cutting what is said over TCP.
+    `names` are those that the scenario declares.
     """
 
     network: Network
@@ -43,6 +45,7 @@ class Setting:
     scenario: str
     type_keys: Callable[[bytes], None]
     luck: str = ""
+    pieces: str = WHOLE
     names: Records = field(default_factory=dict)
 
 

@@ -72,8 +72,8 @@ class _Session(SMTP):
         if self.transport is None or self.transport.is_closing():
             return
         text = status.encode() if isinstance(status, str) else status
-        self._witness.said(text + b"\r\n")
-        await super().push(text)
+        self._witness.say(text + b"\r\n")
+        await self._writer.drain()
 
     async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         await super().smtp_QUIT(arg)

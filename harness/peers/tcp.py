@@ -8,10 +8,12 @@ import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.model.exchange import Arrow, Entry
+from harness.model.pieces import WHOLE
 from harness.model.record import What
 from harness.model.scenario import Tls
 from harness.model.template import Template
 from harness.network import Place
+from harness.peers.pacing import PacedTransport
 from harness.peers.peer import NotPlayedError, Peer, PeerError, spoken
 from harness.peers.witness import Witness
 
@@ -60,6 +62,18 @@ class StreamPeer(Peer):
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
         """What speaks on a connection; it reports to the witness."""
         raise NotImplementedError
+
+    def paced(self, transport: asyncio.Transport, witness: Witness) -> asyncio.Transport:
+        """The transport over which a protocol speaks: in pieces, if the play is one of those."""
+        if self._setting.pieces == WHOLE:
+            return transport
+        setting = self._setting
+        witness.paced = PacedTransport(transport, witness, setting.pieces, setting.network)
+        return witness.paced
+
+    @property
+    def busy(self) -> bool:
+        return any(witness.paced and witness.paced.busy for witness in self._witnesses)
 
     def context(self) -> ssl.SSLContext:
         """The TLS context for the name at which the actor stands, and loopback's addresses."""
@@ -112,7 +126,7 @@ class _Door(asyncio.Protocol):
         protocol = self._peer.new_protocol(witness)
         if self._peer.actor.tls is Tls.NONE:
             transport.set_protocol(protocol)
-            protocol.connection_made(transport)
+            protocol.connection_made(self._peer.paced(transport, witness))
         else:
             transport.pause_reading()
             encrypting = self._encrypt(transport, protocol, witness)
@@ -137,7 +151,7 @@ class _Door(asyncio.Protocol):
         witness.transport = encrypted
         _notice_end(transport, witness)
         encrypted.set_protocol(protocol)
-        protocol.connection_made(encrypted)
+        protocol.connection_made(self._peer.paced(encrypted, witness))
         for call, arguments in self._early:
             getattr(protocol, call)(*arguments)
 
@@ -210,9 +224,8 @@ class Connection(asyncio.Protocol):
         Raises:
             PeerError: if the connection is gone.
         """
-        transport = self._open
-        self._witness.said(data, entry)
-        transport.write(data)
+        if self._open:
+            self._witness.say(data, entry)
 
     def half_close(self) -> None:
         """Send FIN and go on hearing.

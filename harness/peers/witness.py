@@ -12,6 +12,7 @@ from harness.model.record import What
 from harness.peers.peer import shown_address
 
 if TYPE_CHECKING:
+    from harness.peers.pacing import PacedTransport
     from harness.peers.peer import Peer
     from harness.record import Recorder
 
@@ -25,11 +26,13 @@ class Witness:
     def __init__(self, peer: Peer, number: int, recorder: Recorder) -> None:
         self.number = number
         self.transport: asyncio.Transport | None = None
+        self.paced: PacedTransport | None = None
         self._connection: asyncio.Transport | None = None
         self._peer = peer
         self._recorder = recorder
         self._heard = 0
         self._ended = False
+        self._reasons: set[str] = set()
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def _note(self, what: What, data: bytes = b"", *, note: str = "") -> None:
@@ -49,10 +52,28 @@ class Witness:
         self._note(What.HEARD, data)
         return True
 
+    def say(self, data: bytes, entry: int | None = None) -> None:
+        """Send bytes to the program, in pieces if the play is one of those, and record them."""
+        if self.paced:
+            self.paced.say(data, entry)
+        elif self.transport:
+            self.said(data, entry)
+            self.transport.write(data)
+
     def said(self, data: bytes, entry: int | None = None) -> None:
         """Record bytes to the program, and the entry that asked for them."""
         name = self._peer.actor.name
         self._recorder.note(What.SAID, name, self.number, data, entry=entry)
+
+    def acted(self, entry: int) -> None:
+        """An entry is done, though it was not said to its end."""
+        self._recorder.note(What.ACTED, self._peer.actor.name, self.number, entry=entry)
+
+    def hurried(self, reason: str) -> None:
+        """Pieces do not wait for the program; told once for each reason."""
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            self._note(What.HURRIED, note=reason)
 
     def ended(self) -> None:
         """The program sent FIN."""
@@ -62,6 +83,8 @@ class Witness:
         """The connection is gone: reset by the program, or closed by us."""
         if error is not None and not self._ended:
             self._hear_the_rest()
+        if self.paced:
+            self.paced.stop()
         reset = isinstance(error, OSError) and error.errno in _RESETS
         self._end(What.RESET if reset else What.LEFT)
         if not self._gone.done():
@@ -96,13 +119,15 @@ class Witness:
 
     def leave(self) -> None:
         """Close the connection, and send what is still to be sent."""
-        if self.transport:
-            self.transport.close()
+        if transport := self.paced or self.transport:
+            transport.close()
 
     def abort(self) -> asyncio.Future[None] | None:
         """Close the connection at once; what is done when it is gone, None if it was."""
         if self._connection is None or self._gone.done():
             return None
+        if self.paced:
+            self.paced.stop()
         # the one below TLS: closed twice, asyncio's TLS transport forgets what it stands on
         self._connection.abort()
         return self._gone

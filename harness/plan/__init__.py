@@ -40,7 +40,7 @@ def make_plans(
     *,
     rung: str = "loopback",
 ) -> list[Plan]:
-    """One plan for each case of the scenario, or one; those that cannot be played say why.
+    """One plan for each case and each way of cutting; those that cannot be played say why.
 
     `offers` is what the network has of `harness.model.needs`; `rung` is its name in
     words to the user.  A plan's scenario keeps its own case only.
@@ -54,7 +54,9 @@ def make_plans(
         folder=implementation.folder,
         skipped=skipped,
     )
-    plans = [_of_case(whole, case) for case in scenario.cases] or [whole]
+    cases = [_of_case(whole, case) for case in scenario.cases] or [whole]
+    ways = scenario.pieces or (None,)
+    plans = [replace(plan, pieces=way) for plan in cases for way in ways]
     return [replace(plan, values=_values(plan.scenario, role)) for plan in plans]
 
 

@@ -26,13 +26,14 @@ def choose(
 
 
 def check_cases(scenario: Scenario, asked: Collection[str]) -> None:
-    """See that a scenario has these cases.
+    """See that a scenario has these cases, or ways of cutting.
 
     Raises:
         UsageError: it has not; says which it has.
     """
-    names = [case.name for case in scenario.cases]
-    for case in sorted(set(asked) - set(names)):
+    names = [case.name for case in scenario.cases] + list(scenario.pieces)
+    pairs = [f"{case.name},{way}" for case in scenario.cases for way in scenario.pieces]
+    for case in sorted(set(asked) - {*names, *pairs}):
         near = get_close_matches(case, names, n=1)
         known = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(names)}"
         told = known if names else "it has no cases"

@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 def again(plan: Plan, *, options: Sequence[str] = (), command: Sequence[str] = ()) -> str:
     """The command that plays this plan again, exactly, to be pasted into a shell."""
     file = plan.scenario.file
-    words = ["wirelab", "run", f"{file}[{plan.case}]" if plan.case else file, *options]
+    words = ["wirelab", "run", f"{file}[{plan.label}]" if plan.label else file, *options]
     return shlex.join([*words, "--", *command] if command else words)

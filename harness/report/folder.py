@@ -54,11 +54,11 @@ def keep(verdict: Verdict, record: Record, out: str, *, again: str) -> Verdict:
 
 
 def folder_name(plan: Plan) -> str:
-    """The plan's id, with its case in a form that every file system takes."""
+    """The plan's id, with what stands in its brackets in a form that every file system takes."""
     name = plan.scenario.id
-    if plan.case:
-        case = "".join(char if char.isalnum() or char in "-_.@" else "_" for char in plan.case)
-        name = f"{name}[{case}]"
+    if plan.label:
+        label = "".join(char if char.isalnum() or char in "-_.@," else "_" for char in plan.label)
+        name = f"{name}[{label}]"
     return name.encode(sys.getfilesystemencoding(), "backslashreplace").decode()
 
 

@@ -63,7 +63,7 @@ def _scenario(verdict: Verdict) -> dict[str, Any]:
         "covers": list(scenario.covers),
         "uses": list(scenario.uses),
         "points": scenario.points,
-        "pieces": None,
+        "pieces": verdict.plan.pieces,
         "expected_failure": None,
         "verdict": verdict.outcome.value,
         "duration_s": round(verdict.duration_s, 3),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from harness.model.pieces import WHOLE, in_words
 from harness.model.scenario import Level
 from harness.model.verdict import Finding, Mark, Outcome, Rung, Verdict
 from harness.notation import escape
@@ -47,6 +48,8 @@ def failure_text(verdict: Verdict, *, implementation: str = "", again: str = "")
         lines += [*_block(list(group), dict(verdict.places)), ""]
     lines += [_line("then", finding) for finding in main[len(told) :]]
     lines += [_line("also", finding) for finding in _also(verdict)]
+    if verdict.outcome is Outcome.FAILED and (way := in_words(verdict.plan.pieces or WHOLE)):
+        lines.append(f"  {'cut':{_LABEL}}{way}; TCP carries octets, not messages (RFC 9293 2.2)")
     if verdict.run_folder:
         lines.append(f"  {'see':{_LABEL}}{verdict.run_folder}/: transcript.txt  record.jsonl")
     if again:

@@ -12,6 +12,7 @@ from harness.follow import Follower
 from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
 from harness.model.names import first_addresses, is_one_address
+from harness.model.pieces import WHOLE
 from harness.model.record import PROGRAM, Record, What
 from harness.model.scenario import ActorKind, Tls, everybody, split_address
 from harness.model.template import substitute
@@ -101,6 +102,7 @@ class _Play:
             scenario=self._plan.scenario.file,
             type_keys=self._type,
             luck=f"{self._stage.seed}/{self._plan.id}",
+            pieces=self._plan.pieces or WHOLE,
             names=self._plan.scenario.records,
         )
         self._declare_names()

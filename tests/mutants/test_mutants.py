@@ -24,6 +24,7 @@ FAULTS = {
         "no-report",
         "data-after-all-refused",
         "password-in-log",
+        "one-recv",
     },
     "smtp_client.py": {
         "no-address-check",

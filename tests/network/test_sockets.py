@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.network import Place
+from harness.network import Place, Reading
 from harness.network.sockets import DiagnosticsTable, ProcTable, inodes_of, open_table
 
 if TYPE_CHECKING:
@@ -98,3 +98,39 @@ def test_without_sock_diag_the_tables_of_proc_are_read(monkeypatch: pytest.Monke
 
 def test_a_process_that_is_gone_holds_no_sockets() -> None:
     assert inodes_of([2**22 + 1]) == set()
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "dialled"),
+    [
+        (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+        (socket.AF_INET6, "::1", "::1"),
+        (socket.AF_INET6, "::", "127.0.0.1"),  # as Java's servers do
+    ],
+)
+def test_how_far_a_program_is_with_reading(family: int, host: str, dialled: str) -> None:
+    table = open_table()
+    if not isinstance(table, DiagnosticsTable):
+        pytest.skip("this kernel has no sock_diag")
+    with bound(family, socket.SOCK_STREAM, host) as listener:
+        ours = socket.create_connection((dialled, listener.getsockname()[1]))
+        assert table.reading(ours) is Reading.DONE  # nothing was sent
+        ours.sendall(b"four")
+        assert table.reading(ours) is Reading.BEHIND  # it has not even been accepted
+        program, _ = listener.accept()
+        assert program.recv(3) == b"fou"
+        assert table.reading(ours) is Reading.BEHIND
+        assert program.recv(3) == b"r"
+        assert table.reading(ours) is Reading.DONE
+        program.close()
+        assert table.reading(ours) is Reading.GONE
+        ours.close()
+    table.close()
+
+
+def test_who_only_reads_proc_cannot_tell() -> None:
+    with (
+        bound(socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1") as listener,
+        socket.create_connection(listener.getsockname()) as ours,
+    ):
+        assert ProcTable().reading(ours) is Reading.UNKNOWN

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+from harness.model.pieces import WHOLE
 from harness.model.record import What
 from harness.network import Loopback, Place
 from harness.notation import parse_exchange
@@ -15,13 +17,14 @@ from harness.record import Recorder
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from harness.model.exchange import Entry
     from harness.model.record import Event
     from harness.model.scenario import Actor
 
 DEADLINE_S = 5.0
+_P = ParamSpec("_P")
 
 
 @dataclass
@@ -65,12 +68,17 @@ def entry(line: str) -> Entry:
 
 @asynccontextmanager
 async def staged(
-    actor: Actor, scenario: str = "", authority: Authority | None = None, *, luck: str = ""
+    actor: Actor,
+    scenario: str = "",
+    authority: Authority | None = None,
+    *,
+    luck: str = "",
+    pieces: str = WHOLE,
 ) -> AsyncIterator[OnStage]:
     network, recorder = Loopback(), Recorder()
     trust = authority or Authority()
     typed: list[bytes] = []
-    setting = Setting(network, recorder, trust, scenario, typed.append, luck)
+    setting = Setting(network, recorder, trust, scenario, typed.append, luck, pieces)
     peer = make_peer(actor, setting)
     try:
         await peer.open()
@@ -79,6 +87,16 @@ async def staged(
         await peer.close()
         await network.close()
         trust.close()
+
+
+def in_a_loop(test: Callable[_P, Coroutine[Any, Any, None]]) -> Callable[_P, None]:
+    """A test that is a coroutine, run in an event loop of its own."""
+
+    @wraps(test)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
 
 
 class Client:

@@ -63,6 +63,26 @@ def plan_of(scenario: Scenario, implementation: Implementation = GROUP_7, *offer
     return plan
 
 
+def test_one_plan_for_each_case_and_way_of_cutting() -> None:
+    cut = replace(SCENARIO, pieces=("whole", "2"))
+    ids = [plan.id for plan in make_plans(cut, ROLE, GROUP_7, frozenset())]
+    assert ids == [
+        "smtp-client/slug[star,whole]",
+        "smtp-client/slug[star,2]",
+        "smtp-client/slug[plain,whole]",
+        "smtp-client/slug[plain,2]",
+    ]
+    (only,) = make_plans(replace(cut, cases=(), pieces=("2",)), ROLE, GROUP_7, frozenset())
+    assert only.id == "smtp-client/slug[2]"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("star", 2), ("2", 2), ("star,2", 1), ("3", 0)])
+def test_a_play_is_called_by_its_case_its_pieces_or_both(name: str, meant: int) -> None:
+    cut = replace(SCENARIO, pieces=("whole", "2"))
+    plans = make_plans(cut, ROLE, GROUP_7, frozenset())
+    assert sum(plan.is_called(name) for plan in plans) == meant
+
+
 def test_one_plan_a_case() -> None:
     """Named after it; a plan's scenario keeps its own case for the reason."""
     plans = make_plans(SCENARIO, ROLE, GROUP_7, frozenset())
