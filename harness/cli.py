@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.model.plan import Plan
     from harness.model.verdict import Verdict
     from harness.pipeline import Programme, Request
-    from harness.report import Target
+    from harness.report import RunFacts, Target
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -183,6 +183,7 @@ def _asked(paths: tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.option("--seed", type=int, help="Repeat a run that used chance.")
 @click.option("--json", "json_file", metavar="FILE", help="Write results here; - is the output.")
+@click.option("--junit", metavar="FILE", help="Write JUnit's XML here, for Jenkins or GitLab.")
 @click.option(
     "--out", default="run", show_default=True, metavar="DIR", help="Where run folders are kept."
 )
@@ -225,17 +226,20 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
     from harness import pipeline, report  # noqa: PLC0415
 
     report.check_folder(options["out"])
-    target = report.Target(options["json_file"]) if options["json_file"] else None
+    files = _Files(options["json_file"], options["junit"])
     for note in programme.notes:
         _complain(note)
     with _Interrupt() as interrupt:
-        display = _Display(programme, request, options, target, interrupt.end)
+        display = _Display(programme, request, options, files, interrupt.end)
         started = time.monotonic()
         with display:
             _perform(programme, request, display, interrupt)
         seconds, verdicts = time.monotonic() - started, display.in_order()
-        results = pipeline.results_of(verdicts, programme, request, seconds)
-        unwritten = _write(target, results)
+        unwritten = files.write(
+            verdicts,
+            pipeline.facts(programme, request, seconds),
+            lambda verdict: pipeline.story(verdict, programme, request),
+        )
         display.say(
             report.summary(verdicts, seconds=seconds, network=programme.rung, seed=request.seed)
         )
@@ -243,7 +247,7 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
             display.say(report.fallback_text(programme.fallback))
         if interrupt.came:
             display.say("interrupted; the results so far are those above")
-        for trouble in filter(None, (unwritten, display.trouble)):
+        for trouble in filter(None, (*unwritten, display.trouble)):
             _complain(f"wirelab: {trouble}")
     return _worst(
         _status(verdicts),
@@ -275,18 +279,49 @@ def _perform(
         asyncio.run(perform())
 
 
-def _write(target: Target | None, results: dict[str, Any]) -> str:
-    """Write the results file; why that failed."""
+class _Files:
+    """The files of a run as a whole: `--json` and `--junit`.
+
+    Raises:
+        MachineError: one of them cannot be written, which is known before anything is played.
+        UsageError: both are to go to standard output.
+    """
+
+    def __init__(self, json_file: str | None, junit: str | None) -> None:
+        from harness import report  # noqa: PLC0415
+
+        self._json = report.Target(json_file) if json_file else None
+        self._junit = report.Target(junit) if junit else None
+        on_output = [t for t in (self._json, self._junit) if t and t.on_standard_output]
+        if len(on_output) > 1:
+            raise UsageError("standard output takes one of --json and --junit; give a file to one")
+        self.on_standard_output = bool(on_output)
+
+    def write(
+        self, verdicts: Sequence[Verdict], facts: RunFacts, story: Callable[[Verdict], str]
+    ) -> list[str]:
+        """Write both; why that failed, where it did."""
+        from harness import report  # noqa: PLC0415
+
+        troubles: list[str] = []
+        if self._json:
+            troubles += _written(self._json, report.results_text(verdicts, facts))
+        if self._junit:
+            troubles += _written(self._junit, report.junit(verdicts, facts, story=story))
+        return troubles
+
+
+def _written(target: Target, text: str) -> list[str]:
+    """Write a file of results; why that failed, if it did."""
     try:
-        if target:
-            target.write(results)
+        target.write(text)
     except BrokenPipeError:  # the reader of standard output has seen enough
-        return ""
+        return []
     except OSError as error:
-        return f"the output cannot be written: {error.strerror}"
+        return [f"the output cannot be written: {error.strerror}"]
     except WirelabError as error:
-        return str(error)
-    return ""
+        return [str(error)]
+    return []
 
 
 def _status(verdicts: Sequence[Verdict]) -> int:
@@ -354,11 +389,11 @@ class _Display:
         programme: Programme,
         request: Request,
         options: dict[str, Any],
-        target: Target | None,
+        files: _Files,
         on_trouble: Callable[[], None],
     ) -> None:
         self.trouble = ""
-        self._console = _console(on_error=target is not None and target.on_standard_output)
+        self._console = _console(on_error=files.on_standard_output)
         self._programme = programme
         self._request = request
         self._quiet = options["quiet"]
@@ -421,12 +456,7 @@ class _Display:
 
         bad = verdict.outcome in (Outcome.FAILED, Outcome.ERROR)
         if bad or (self._verbose and verdict.findings):
-            story = report.failure_text(
-                verdict,
-                implementation=self._programme.implementation.name,
-                again=pipeline.again(verdict.plan, self._request),
-            )
-            self._print_story(story, verdict)
+            self._print_story(pipeline.story(verdict, self._programme, self._request), verdict)
         elif not self._quiet:
             self.say(report.one_line(verdict), _STYLES[verdict.outcome])
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import report
 from harness.errors import AuthorError, Problem, UsageError, WirelabError
@@ -32,7 +32,6 @@ from harness.network import rung_of, why_not_private
 from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
 from harness.plan.notes import notes
-from harness.report.results import RunFacts
 from harness.run import Stage, play, play_many
 
 if TYPE_CHECKING:
@@ -240,11 +239,18 @@ def again(plan: Plan, request: Request) -> str:
 # -- reporting ------------------------------------------------------------------------
 
 
-def results_of(
-    verdicts: Sequence[Verdict], programme: Programme, request: Request, seconds: float
-) -> dict[str, Any]:
-    """The results of a run as they are written to `--json`."""
-    facts = RunFacts(
+def story(verdict: Verdict, programme: Programme, request: Request) -> str:
+    """All that there is to tell of a verdict, and how it is played again."""
+    return report.failure_text(
+        verdict,
+        implementation=programme.implementation.name,
+        again=again(verdict.plan, request),
+    )
+
+
+def facts(programme: Programme, request: Request, seconds: float) -> report.RunFacts:
+    """What is true of a run that took so long until now."""
+    return report.RunFacts(
         network=programme.rung,
         seed=request.seed,
         started=datetime.fromtimestamp(time.time() - seconds, UTC),
@@ -252,4 +258,3 @@ def results_of(
         implementation=programme.implementation.name,
         path=programme.implementation.path,
     )
-    return report.results(verdicts, facts)

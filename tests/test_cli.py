@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from harness import __version__
@@ -103,6 +104,22 @@ class TestRun:
         assert (finding["actor"], finding["line"]) == ("server", 10)
         assert (finding["expected"], finding["observed"]) == ("hello", "goodbye")
 
+    def test_junit_is_written(self, course: Path, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "-i", "students", "--junit", "out/junit.xml")
+        [case] = ET.parse("out/junit.xml").getroot().iter("testcase")
+        assert (status, case.get("classname"), case.get("name")) == (1, "echo-client", "upper")
+        story = str(case.findtext("failure")).strip()
+        assert story.startswith("FAILED echo-client/upper   Group 7\n")
+        assert story in out
+        assert Path(str(case.findtext("system-out"))).is_file()
+
+    def test_only_one_file_goes_to_standard_output(self, course: Path, wirelab: Wirelab) -> None:
+        _, out, _ = wirelab("run", "--junit", "-")
+        assert ET.fromstring(out).get("tests") == "1"
+        status, out, err = wirelab("run", "--junit", "-", "--json", "-")
+        assert (status, out) == (2, "")
+        assert err.startswith("standard output takes one of --json and --junit")
+
     def test_a_run_folder_is_kept(self, course: Path, wirelab: Wirelab) -> None:
         wirelab("run", "--out", "kept")
         folder = course / "kept" / "echo-client" / "upper"
@@ -156,6 +173,7 @@ class TestRun:
                 encoding="utf-8",
             )
             command = [sys.executable, "-m", "harness", "run", "--json", "results.json"]
+            command += ["--junit", "junit.xml"]
             command += ["--network", "loopback"]  # where the program can reach us
             pipe = subprocess.PIPE
             with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
@@ -168,6 +186,7 @@ class TestRun:
         assert (process.returncode, err) == (130, "")
         assert "interrupted" in out
         assert json.loads(Path("results.json").read_text(encoding="utf-8"))["scenarios"] == []
+        assert ET.parse("junit.xml").getroot().get("tests") == "0"
 
 
 class TestWrongInput:

@@ -2,20 +2,24 @@
 
 from harness.report.again import again
 from harness.report.folder import check_folder, keep
-from harness.report.results import results
+from harness.report.junit import junit
+from harness.report.results import RunFacts, results, results_text
 from harness.report.target import Target
 from harness.report.text import failure_text, fallback_text, one_line, summary
 from harness.report.transcript import transcript
 
 __all__ = [
+    "RunFacts",
     "Target",
     "again",
     "check_folder",
     "failure_text",
     "fallback_text",
+    "junit",
     "keep",
     "one_line",
     "results",
+    "results_text",
     "summary",
     "transcript",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,11 @@ def results(verdicts: Sequence[Verdict], facts: RunFacts) -> dict[str, Any]:
         "summary": {outcome.value: counts[outcome] for outcome in Outcome},
     }
     return {key: _writable(value) for key, value in data.items()}
+
+
+def results_text(verdicts: Sequence[Verdict], facts: RunFacts) -> str:
+    """The results file: JSON, for people to read too."""
+    return json.dumps(results(verdicts, facts), ensure_ascii=False, indent=1) + "\n"
 
 
 def _writable(value: Any) -> Any:

@@ -1,25 +1,20 @@
-"""Where the results file goes: a file is replaced as a whole, all else is written as it is."""
+"""Where results go: a file is replaced as a whole, all else is written as it is."""
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from harness.errors import MachineError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 class Target:
-    """The target of `--json`.
+    """The target of `--json` or `--junit`.
 
     Raises:
         MachineError: it cannot be written; known when it is made, before anything is played.
@@ -53,16 +48,15 @@ class Target:
         except FileNotFoundError:
             return True
 
-    def write(self, data: Mapping[str, Any]) -> None:
-        """Write the results; a regular file whole or not at all.
+    def write(self, text: str) -> None:
+        """Write the results, as UTF-8; a regular file whole or not at all.
 
         Raises:
             MachineError: they cannot be written.
         """
-        text = json.dumps(data, ensure_ascii=False, indent=1) + "\n"
         if self.on_standard_output:
             sys.stdout.flush()
-            sys.stdout.buffer.write(text.encode())  # UTF-8, whatever the locale: RFC 8259 8.1
+            sys.stdout.buffer.write(text.encode())  # whatever the locale: RFC 8259 8.1
             sys.stdout.buffer.flush()
             return
         try:
