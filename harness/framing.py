@@ -98,6 +98,8 @@ def framing_for(actor: Actor) -> Framing | None:
         return DatagramFraming()
     if actor.kind is ActorKind.DNS:
         return DnsFraming()
+    if actor.kind is ActorKind.ICMP:
+        return IcmpFraming()
     if actor.kind is ActorKind.TCP and actor.eol is not LineEnd.NONE:
         return LineFraming(actor.eol)
     return None
@@ -166,6 +168,25 @@ def _dns_type(rows: Any) -> str:
 def _without_dot(data: str) -> str:
     """Data as a scenario writes it; the root stays the dot that it is."""
     return data if data.endswith(" .") else data.removesuffix(".")
+
+
+#: Types that have an identifier and a sequence number (RFC 792, RFC 4443 4).
+_ECHOES = {8: "echo request", 0: "echo reply", 128: "echo request", 129: "echo reply"}
+
+
+class IcmpFraming(DatagramFraming):
+    """ICMP messages as `echo request 1`, by their sequence number; others by type and code."""
+
+    def feed(self, data: bytes, *, said: bool) -> Iterator[Message]:
+        yield Message(said, data, (_icmp_text(data),))
+
+
+def _icmp_text(data: bytes) -> str:
+    if len(data) < 8:
+        return f"(no ICMP message, {len(data)} octets)"
+    if name := _ECHOES.get(data[0]):
+        return f"{name} {int.from_bytes(data[6:8])}"
+    return f"type {data[0]} code {data[1]}"
 
 
 class LineFraming:

@@ -15,7 +15,7 @@ from harness.framing import (
     canonical_command,
     framing_for,
 )
-from harness.model.scenario import ActorKind, LineEnd
+from harness.model.scenario import Actor, ActorKind, LineEnd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -366,3 +366,22 @@ class TestHttpRequests:
 def test_each_protocol_has_its_own(fields: dict[str, object], framing: type) -> None:
     kind = ActorKind(str(fields.pop("kind")))
     assert type(framing_for(actor_of("a", kind, **fields))) is framing
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        ("0800f7fe00000001", "echo request 1"),
+        ("0000000000000100ff", "echo reply 256"),
+        ("800000000000ffff", "echo request 65535"),
+        ("8100000000000000", "echo reply 0"),
+        ("0d00000000000001", "type 13 code 0"),
+        ("0800f7fe000000", "(no ICMP message, 7 octets)"),
+        ("", "(no ICMP message, 0 octets)"),
+    ],
+)
+def test_icmp_messages_are_told_by_name_and_number(octets: str, text: str) -> None:
+    framing = framing_for(Actor("target", ActorKind.ICMP, at="192.0.2.7:0"))
+    assert framing
+    (message,) = framing.feed(bytes.fromhex(octets), said=False)
+    assert message.texts == (text,)

@@ -17,6 +17,7 @@ from harness.report import failure_text
 ROOT = Path(__file__).parents[1]
 STUDENTS = "fixtures/students"
 REQUEST = Request(paths=(f"{STUDENTS}/scenarios",), network="private", out=None, jobs=40)
+PINGS = {"icmp-ping/lost", "icmp-ping/unreachable"}
 
 pytestmark = pytest.mark.skipif(bool(_trouble()), reason=_trouble())
 
@@ -35,8 +36,8 @@ def played(group: str, times: int = 1) -> dict[str, set[Outcome]]:
 @pytest.mark.parametrize(
     ("group", "tool", "ids"),
     [
-        ("python", "python3", {"smtp-client/one-mail", "echo-server/upper"}),
-        ("c", "cc", {"udp-ping-client/loss"}),
+        ("python", "python3", {"smtp-client/one-mail", "echo-server/upper", *PINGS}),
+        ("c", "cc", {"udp-ping-client/loss", *PINGS}),
         ("java", "java", {"smtp-client/one-mail"}),
     ],
 )
@@ -47,14 +48,30 @@ def test_what_is_hard_coded_is_true(group: str, tool: str, ids: set[str]) -> Non
 
 
 def test_twenty_copies_of_each_are_played_at_once() -> None:
-    assert len(played("python", times=20)) == 2
+    assert len(played("python", times=20)) == 4
+
+
+def test_a_ping_with_wrong_checksums_is_told_so() -> None:
+    request = replace(
+        REQUEST,
+        paths=(f"{STUDENTS}/scenarios/icmp-ping/lost.yaml",),
+        implementation=f"{STUDENTS}/checksum",
+    )
+    with contextlib.chdir(ROOT):
+        (verdict,) = asyncio.run(play_all(prepare(request).plans, request))
+    text = failure_text(verdict)
+    assert verdict.outcome is Outcome.FAILED
+    assert "never sent `echo request 1` to target" in text
+    assert "is right (the octets are the wrong way round); no host answers it" in text
 
 
 def test_on_the_loopback_rung_they_are_skipped_with_the_reason() -> None:
     with contextlib.chdir(ROOT):
         request = replace(REQUEST, network="loopback", implementation=f"{STUDENTS}/c")
         reasons = {plan.id: plan.skipped for plan in prepare(request).plans}
-    assert reasons["udp-ping-client/loss"] == "this network (loopback) has no addresses of its own"
+    no_addresses = "this network (loopback) has no addresses of its own"
+    assert reasons["udp-ping-client/loss"] == no_addresses
+    assert reasons["icmp-ping/lost"] == no_addresses.replace("addr", "raw ICMP and no addr")
 
 
 @pytest.mark.parametrize("implementation", ["reference", "fixtures/mutants"])

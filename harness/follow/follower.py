@@ -88,7 +88,7 @@ class Follower:
             self._bytes(event, said=event.what is What.SAID)
         elif event.what in SEEN:
             self._screen(event)
-        elif event.what in (What.FAULT, What.HURRIED):
+        elif event.what in (What.FAULT, What.HURRIED) or self._happened_to_an_actor(event):
             number = event.connection or 1
             self.transcript.append(Utterance(event.at, event.actor, number, act=event.note))
         elif event.what is What.EXITED:
@@ -115,6 +115,10 @@ class Follower:
                 line.at = at
                 line.instead = self._instead(line)
             missed = missed or line.state is State.MISSED
+
+    def _happened_to_an_actor(self, event: Event) -> bool:
+        """Whether something went wrong with it that no entry asked for."""
+        return event.what is What.BROKEN and event.entry is None and event.actor in self._cast
 
     # -- building ---------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Ite
     number = _number_heard(demand, scenario, record)
     if number == demand.count:
         return
+    framing = framing_for(scenario.cast[demand.actor]) if demand.unit == "datagrams" else None
     expected, observed = counted(demand.count, demand.unit), counted(number, demand.unit)
     were = "was" if demand.count == 1 else "were"
     yield Finding(
@@ -105,7 +106,7 @@ def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Ite
         headline=f"{demand.actor} heard {observed}, where {expected} {were} expected.",
         expected=expected,
         observed=observed,
-        ladder=last_messages(record, demand.actor),
+        ladder=last_messages(record, demand.actor, framing=framing),
     )
 
 

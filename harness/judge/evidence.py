@@ -11,6 +11,7 @@ from harness.model.template import decode
 from harness.model.verdict import Mark, Rung
 
 if TYPE_CHECKING:
+    from harness.framing import Framing
     from harness.model.record import Event, Record
 
 _LAST_LINES = 6
@@ -37,21 +38,26 @@ def printed(record: Record, *whats: What) -> str:
     return _SCRATCH.sub("", decode(record.text(*whats)).replace("\r\n", "\n"))
 
 
-def last_messages(record: Record, *actors: str) -> tuple[Rung, ...]:
-    """The last lines that actors heard and said."""
+def last_messages(record: Record, *actors: str, framing: Framing | None = None) -> tuple[Rung, ...]:
+    """The last lines that actors heard and said; `framing` tells what is no text in words."""
     rungs = [
         Rung(Mark.HAPPENED, event.at, line)
-        for event in record.of(What.HEARD, What.SAID, What.FAULT)
+        for event in record.of(What.HEARD, What.SAID, What.FAULT, What.BROKEN)
         if event.actor in actors
-        for line in _lines(event)
+        for line in _lines(event, framing)
     ]
     return tuple(rungs[-_LAST_MESSAGES:])
 
 
-def _lines(event: Event) -> list[str]:
+def _lines(event: Event, framing: Framing | None) -> list[str]:
     """The last lines of a chunk in the notation, or what fault there was, on purpose."""
     if event.what is What.FAULT:
         return [f"({event.note}, on purpose)"]
-    arrow = "<" if event.what is What.HEARD else ">"
+    if event.what is What.BROKEN:
+        return [f"({event.note})"]
+    said = event.what is What.SAID
+    arrow = ">" if said else "<"
+    if framing:
+        return [f"{event.actor}{arrow} {m.texts[0]}" for m in framing.feed(event.data, said=said)]
     lines = decode(event.data).replace("\r\n", "\n").removesuffix("\n").split("\n")
     return [f"{event.actor}{arrow} {shown_text(line)}" for line in lines[-_LAST_MESSAGES:]]

@@ -122,7 +122,7 @@ def _places(plan: Plan, record: Record) -> tuple[tuple[str, str], ...]:
     places = []
     for name, actor in plan.scenario.cast.items():
         here = addresses.get(f"{name}.address")
-        named = str(actor.at) if actor.at else None
+        named = actor.place
         shown = ", here ".join(dict.fromkeys(place for place in (named, here) if place))
         if shown:
             places.append((name, shown))

@@ -61,6 +61,7 @@ async def start(
     recorder: Recorder,
     *,
     limits: Limits | None = None,
+    raw: bool = False,
 ) -> Launched:
     """Start a program in a scratch copy of `folder` (None: in an empty one), on a terminal.
 
@@ -73,6 +74,7 @@ async def start(
         env: What is added to its small, clean environment.
         recorder: Where everything that it does is noted.
         limits: What it may use up.
+        raw: Whether it may open raw sockets; see `Network.start`.
 
     Raises:
         MachineError: the folder is too large or cannot be read, or there is no terminal.
@@ -80,7 +82,7 @@ async def start(
     """
     limits = limits or Limits()
     scratch = await _copy(folder, limits)
-    launched = Launched(network, argv, scratch, env, recorder, limits)
+    launched = Launched(network, argv, scratch, env, recorder, limits, raw=raw)
     try:
         await launched.begin()
     except BaseException:
@@ -106,6 +108,8 @@ class Launched:
         env: Mapping[str, str],
         recorder: Recorder,
         limits: Limits,
+        *,
+        raw: bool = False,
     ) -> None:
         self.folder = scratch.folder
         self.broken = ""
@@ -116,6 +120,7 @@ class Launched:
         self._env = _environment(scratch, env)
         self._recorder = recorder
         self._limits = limits
+        self._raw = raw
         self._terminal: Terminal | None = None
         self._process: Process | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -226,6 +231,7 @@ class Launched:
                 stdout_fd=terminal.program_end,
                 stderr_fd=terminal.errors_end,
                 tty=True,
+                raw=self._raw,
             )
         except OSError as error:
             self.broken = _explain(error, self._argv[0])

@@ -1,10 +1,11 @@
-"""Where actors stand and programs dial: `host:port`."""
+"""Where actors stand and programs dial: `host:port`, or a host alone where there is no port."""
 
 from __future__ import annotations
 
 import re
 
 _HOST = re.compile(r"[^\s/:@\[\]]+")
+_IPV6 = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
 _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]")
 
 
@@ -30,6 +31,26 @@ def parse_address(text: str, *, default_host: str | None) -> str:
     if not (_is_hole(port) or _is_port(port)):
         raise ValueError(f"`{port}` is no port; ports are 1 to 65535")
     return f"{host}:{port}"
+
+
+def parse_host(text: str) -> str:
+    """`host:0`, from a name, an IPv4 or an IPv6 address: ICMP knows no ports.
+
+    Raises:
+        ValueError: as `parse_address`.
+    """
+    host, _, port = text.rpartition(":")
+    if _BRACKETED.fullmatch(text):
+        return f"{text}:0"
+    if _IPV6.fullmatch(text):
+        return f"[{text}]:0"
+    if _HOST.fullmatch(host) or _BRACKETED.fullmatch(host):
+        raise ValueError(f"ICMP knows no ports; write `{host.strip('[]')}` without `:{port}`")
+    if text.isdigit():
+        raise ValueError(f"ICMP knows no ports; write a host in place of `{text}`")
+    if not (_is_hole(text) or _HOST.fullmatch(text)):
+        raise ValueError(f"`{text}` is no host")
+    return f"{text}:0"
 
 
 def _is_hole(text: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.load.addresses import parse_address
+from harness.load.addresses import parse_address, parse_host
 from harness.load.names import read_records
 from harness.load.wording import suggest
 from harness.model.faults import Choice, Faults
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 K = ActorKind
 
 _STREAMS = {K.SMTP, K.HTTP, K.TCP}
+_DATAGRAMS = {K.UDP, K.ICMP}
 _NOWHERE = {K.CLOSED, K.FILTERED, K.UNREACHABLE}
 _AT_ITS_PLACE = {K.TERMINAL, K.DNS}  # which no scenario chooses
 
@@ -42,25 +43,25 @@ _KEYS_FOR: dict[str, set[ActorKind]] = {
     "as": set(K) - _AT_ITS_PLACE,
     "tls": _STREAMS,
     "eol": {K.TCP, K.TERMINAL},
-    "strict": {K.SMTP, K.HTTP, K.UDP, K.DNS, K.TERMINAL},
+    "strict": {K.SMTP, K.HTTP, *_DATAGRAMS, K.DNS, K.TERMINAL},
     "transport": _NOWHERE,
     "code": {K.UNREACHABLE},
-    "answer": {K.UDP},
+    "answer": _DATAGRAMS,
     "mailboxes": {K.SMTP},
     "users": {K.SMTP},
     "limit": {K.SMTP},
     "replies": {K.SMTP},
     "pages": {K.HTTP},
     "records": {K.DNS},
-    "lose": {K.UDP},
-    "delay": {K.UDP},
-    "repeat": {K.UDP},
-    "reorder": {K.UDP},
-    "corrupt": {K.UDP},
-    "truncate": {K.UDP},
+    "lose": _DATAGRAMS,
+    "delay": _DATAGRAMS,
+    "repeat": _DATAGRAMS,
+    "reorder": _DATAGRAMS,
+    "corrupt": _DATAGRAMS,
+    "truncate": _DATAGRAMS,
     "foreign": {K.UDP},
     "segments": _STREAMS,
-    "hear": {K.UDP},
+    "hear": _DATAGRAMS,
 }
 
 #: What a scripted actor may stand for, beside an endpoint of its own protocol.
@@ -68,10 +69,11 @@ _FITS: dict[ActorKind, set[str]] = {
     K.SMTP: {"smtp"},
     K.HTTP: {"http"},
     K.UDP: {"udp"},
+    K.ICMP: {"icmp"},
     K.TCP: {"tcp", "smtp", "http", "pop3"},
     K.CLOSED: {"tcp", "udp", "smtp", "http", "pop3"},
     K.FILTERED: {"tcp", "udp", "smtp", "http", "pop3"},
-    K.UNREACHABLE: {"tcp", "udp", "smtp", "http", "pop3"},
+    K.UNREACHABLE: {"tcp", "udp", "icmp", "smtp", "http", "pop3"},
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -110,8 +112,9 @@ class _Actors:
         self._check_name()
         self._check_keys()
         self._check_mail()
-        at = self._at() if shape.says("at") else None
         plays = self._plays()
+        over = self._over(plays)
+        at = self._at(over) if shape.says("at") else None
         return Actor(
             name=self._name,
             kind=self._kind,
@@ -130,7 +133,7 @@ class _Actors:
             records=read_records(self._document, shape.records, (*self._path, "records")),
             faults=self._faults(shape),
             faults_heard=self._faults(shape.hear, "hear"),
-            over=self._over(plays),
+            over=over,
             lost_segments=tuple(dict.fromkeys(shape.segments.lose)),
             code=shape.code,
             line=self._document.key_place(self._path).line,
@@ -158,6 +161,12 @@ class _Actors:
                 message = f"`{key}` is for {names}, and `{self._name}` is {self._kind}"
                 self._complain(message, key, key=True)
         self._check_place()
+        self._check_icmp()
+
+    def _check_icmp(self) -> None:
+        """An echo is an echo (RFC 792)."""
+        if self._kind is K.ICMP and self._shape.answer == "upper":
+            self._complain("a host answers by an echo; `answer` is `echo` or `nothing`", "answer")
 
     def _check_place(self) -> None:
         at, to = self._shape.says("at"), self._shape.says("to")
@@ -167,7 +176,8 @@ class _Actors:
             message = f"`{self._name}` has both; it stands somewhere (`at`) or dials (`to`)"
             self._complain(message, "to", key=True)
         elif not (at or to):
-            both = "`at: PORT`" if "to" not in self._allowed() else "`at: PORT` or `to: ENDPOINT`"
+            both = "`at: HOST`" if self._kind is K.ICMP else "`at: PORT`"
+            both += " or `to: ENDPOINT`" if "to" in self._allowed() else ""
             self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
         for key in ("answer", "foreign", "pages", "segments"):
             if to and not at and self._shape.says(key):
@@ -191,9 +201,12 @@ class _Actors:
 
     # -- where it stands ------------------------------------------------------------
 
-    def _at(self) -> str | None:
+    def _at(self, over: str) -> str | None:
         try:
-            at = parse_address(self._shape.at, default_host=DEFAULT_HOST)
+            if over == "icmp":
+                at = parse_host(self._shape.at)
+            else:
+                at = parse_address(self._shape.at, default_host=DEFAULT_HOST)
         except ValueError as error:
             self._complain(str(error), "at")
             return None
@@ -211,18 +224,24 @@ class _Actors:
             self._kind, LineEnd.NONE
         )
 
-    def _over(self, plays: str | None) -> Literal["tcp", "udp"]:
+    def _over(self, plays: str | None) -> Literal["tcp", "udp", "icmp"]:
         """Over what a place where nobody answers is reached: as the endpoint that it plays."""
         if self._kind not in _NOWHERE:
-            return "tcp"
+            return "icmp" if self._kind is K.ICMP else "tcp"
         endpoint = self._role.endpoints.get(plays or "")
         protocol = endpoint.protocol if endpoint else "any"
-        known: Literal["tcp", "udp"] = "udp" if protocol == "udp" else "tcp"
+        known: Literal["tcp", "udp", "icmp"] = "tcp"
+        if protocol in ("udp", "icmp"):
+            known = protocol
         if not self._shape.says("transport"):
             return known
         if protocol != "any" and self._shape.transport != known:
-            message = f"`{plays}` speaks {protocol}, which goes over {known}"
-            self._complain(message, "transport")
+            over = f", which goes over {known}" if protocol != known else ""
+            self._complain(f"`{plays}` speaks {protocol}{over}", "transport")
+        elif self._shape.transport == "icmp" and self._kind is not K.UNREACHABLE:
+            message = "ICMP knows no ports; a host that never answers is `kind: icmp` with "
+            self._complain(message + "`answer: nothing`", "transport")
+            return known
         return self._shape.transport
 
     # -- what goes wrong --------------------------------------------------------------
@@ -345,6 +364,6 @@ def _check_crowding(document: Document, actors: Iterable[Actor]) -> None:
             continue
         first = taken.setdefault(place, actor.name)
         if first != actor.name:
-            where = _ONLY_ONE.get(actor.kind, f"stands at {actor.at}")
+            where = _ONLY_ONE.get(actor.kind, f"stands at {actor.place}")
             message = f"`{first}` {where} already"
             document.complain(("cast", actor.name), message, key=True)

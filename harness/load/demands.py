@@ -40,6 +40,7 @@ _UNITS: dict[ActorKind, tuple[str, ...]] = {
     ActorKind.HTTP: ("connections", "messages"),
     ActorKind.TCP: ("connections",),
     ActorKind.UDP: ("datagrams",),
+    ActorKind.ICMP: ("datagrams",),
     ActorKind.DNS: ("messages",),
 }
 

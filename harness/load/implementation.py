@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import AuthorError, Problem
-from harness.load.addresses import parse_address
+from harness.load.addresses import parse_address, parse_host
 from harness.load.document import Document, read_document
 from harness.load.schema import ImplementationShape, ProgramShape
 from harness.load.shapes import NOT_YET, shape_of
@@ -134,7 +134,10 @@ class _Reader:
                 self._document.complain(path, _unknown(role, str(key)), key=True)
                 continue
             try:
-                addresses[endpoint] = parse_address(str(value), default_host=None)
+                if role.endpoints[endpoint].protocol == "icmp":
+                    addresses[endpoint] = parse_host(str(value))
+                else:
+                    addresses[endpoint] = parse_address(str(value), default_host=None)
             except ValueError as error:
                 self._document.complain(path, str(error))
         return addresses

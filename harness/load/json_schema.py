@@ -72,10 +72,19 @@ def _by_kind(actor: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+#: Over ICMP an actor stands at a host, which any text without blanks can be.
+_HOST: Mapping[ActorKind, dict[str, Any]] = {
+    ActorKind.ICMP: {"type": "string", "pattern": r"^[^\s/]*[^\s/0-9][^\s/]*$"},
+    ActorKind.UNREACHABLE: {"type": ["string", "integer"], "pattern": r"^[^\s/]+$"},
+}
+
+
 def _of_kind(kind: ActorKind, properties: Mapping[str, Any]) -> dict[str, Any]:
     keys = keys_of(kind)
     of_kind = {key: properties[key] for key in keys}
     of_kind["kind"] = {"const": kind.value, "description": properties["kind"]["description"]}
+    if kind in _HOST:
+        of_kind["at"] = {"description": of_kind["at"]["description"], **_HOST[kind]}
     shape: dict[str, Any] = {"properties": of_kind, "additionalProperties": False}
     if "to" in keys:
         return {**shape, "oneOf": [{"required": ["at"]}, {"required": ["to"]}]}

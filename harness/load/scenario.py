@@ -7,7 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.load.addresses import parse_address
+from harness.load.addresses import parse_address, parse_host
 from harness.load.cast import read_cast
 from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
@@ -281,7 +281,10 @@ class _Maker:
             self._complain(path, message)
             return
         try:
-            parse_address(at, default_host=None)
+            if actor.transport == "icmp":
+                parse_host(at.removesuffix(":0"))
+            else:
+                parse_address(at, default_host=None)
         except ValueError as error:
             self._complain(path, f"{whose}{error}")
 
@@ -330,16 +333,22 @@ class _Maker:
 
     def _known(self, cast: Mapping[str, Actor], cases: tuple[Case, ...]) -> dict[str, None]:
         """Every name that `${name}` may have, in the order in which they are suggested."""
-        places = [a.name for a in cast.values() if a.kind is not ActorKind.TERMINAL]
-        places += self._role.endpoints
+        places = {a.name: a.transport for a in cast.values() if a.kind is not ActorKind.TERMINAL}
+        places |= {e.name: e.protocol for e in self._role.endpoints.values()}
         values = [*self._shape.values, *(key for case in cases[:1] for key in case.values)]
-        addresses = [f"{place}.{part}" for place in places for part in _ADDRESS_FIELDS]
+        addresses = [
+            f"{place}.{part}"
+            for place, over in places.items()
+            for part in _ADDRESS_FIELDS
+            if part != "port" or over != "icmp"
+        ]
         return dict.fromkeys(values + addresses)
 
     def _losses(self) -> set[str]:
         """Names that stand for something in `expect` only, since the play must be over."""
-        udp = [name for name, actor in self._shape.cast.items() if actor.kind == "udp"]
-        return {f"{name}.{part}" for name in udp for part in ("lost", "loss")}
+        kinds = {ActorKind.UDP, ActorKind.ICMP}
+        names = [name for name, actor in self._shape.cast.items() if actor.kind in kinds]
+        return {f"{name}.{part}" for name in names for part in ("lost", "loss")}
 
     def _check_parameters(self, known: Mapping[str, None]) -> None:
         used = set()

@@ -314,12 +314,21 @@ class ActorShape(FaultsShape):
     """One of the cast: who stands there beside the program, and how it behaves."""
 
     kind: Literal[
-        "smtp", "http", "udp", "tcp", "dns", "terminal", "closed", "filtered", "unreachable"
+        "smtp",
+        "http",
+        "udp",
+        "tcp",
+        "dns",
+        "icmp",
+        "terminal",
+        "closed",
+        "filtered",
+        "unreachable",
     ] = Field(description="What the actor is.")
     at: Text = Field(
         "",
         description="Where it stands and waits for the program: host:port, or a port alone, which "
-        "is at server.example.test.",
+        "is at server.example.test; over ICMP a host alone.",
         examples=[25, "smtp.example.test:25"],
         json_schema_extra={
             "type": ["string", "integer"],
@@ -341,14 +350,14 @@ class ActorShape(FaultsShape):
     strict: bool = Field(
         False, description="`true`: only what the exchange lists may come; else others between."
     )
-    transport: Literal["tcp", "udp"] = Field(
-        "tcp", description="Over what it is reached, where the endpoint takes both."
+    transport: Literal["tcp", "udp", "icmp"] = Field(
+        "tcp", description="Over what it is reached, where the endpoint takes several."
     )
     code: Literal["host", "net", "admin", "expired"] = Field(
         "host", description="What a router says of it by ICMP; `host` if it is missing."
     )
     answer: Literal["echo", "upper", "nothing"] = Field(
-        "nothing", description="It answers each datagram by itself, in this way."
+        "nothing", description="It answers each datagram, or echo request, by itself in this way."
     )
     mailboxes: list[Text] = Field(
         [],
@@ -634,9 +643,9 @@ class ProgramShape(Shape):
         json_schema_extra={
             "additionalProperties": {
                 "type": "string",
-                "pattern": ":[0-9]{1,5}$",
+                "pattern": r"^[^\s/]+$",
                 "description": "host:port of an endpoint of the role (`server` where there is only "
-                "one) that is hard-coded in the program.",
+                "one) that is hard-coded in the program; over ICMP a host alone.",
             }
         },
     )

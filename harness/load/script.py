@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.model.template import Template
 
 _PATH = ("exchange",)
-_NOBODY = {ActorKind.CLOSED, ActorKind.FILTERED}
+_NOBODY = {ActorKind.CLOSED, ActorKind.FILTERED, ActorKind.UNREACHABLE}
 _WITH_BODY = {ActorKind.HTTP, ActorKind.SMTP}
 _DIRECTIVES = ("form", "file", "bytes")
 
@@ -235,7 +235,7 @@ def _acts_of(actor: Actor) -> set[str]:
     """What an actor can do, by its kind and by whether it stands or dials."""
     if actor.kind is ActorKind.TERMINAL:
         return _ANYWHERE | {"close"}
-    if actor.kind in (ActorKind.UDP, ActorKind.DNS):
+    if actor.kind in (ActorKind.UDP, ActorKind.DNS, ActorKind.ICMP):
         return _ANYWHERE
     if actor.autonomous:  # it opens and closes its connections itself
         return _ANYWHERE | _ENDS

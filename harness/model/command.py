@@ -51,9 +51,12 @@ def placeholders(text: str) -> Iterator[tuple[str, int]]:
 
 def placeholder_names(role: Role) -> list[str]:
     """Every name that a placeholder of this role's command line may have."""
-    own = ["host", "port"] if own_endpoint(role) else []
-    places = [f"{name}.{part}" for name in role.endpoints for part in ("host", "port")]
-    return [*own, *places, *role.parameters, "python"]
+    own = own_endpoint(role)
+    parts = {
+        e.name: ["host"] if e.protocol == "icmp" else [*NOBODY] for e in role.endpoints.values()
+    }
+    places = [f"{name}.{part}" for name in role.endpoints for part in parts[name]]
+    return [*(parts[own] if own else []), *places, *role.parameters, "python"]
 
 
 def own_endpoint(role: Role) -> str | None:

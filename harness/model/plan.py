@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.model.needs import RAW_ICMP
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -29,6 +31,11 @@ class Plan:
     folder: Path | None = None
     values: Mapping[str, Value] | None = None  # the role's parameters
     skipped: str | None = None
+
+    @property
+    def speaks_icmp(self) -> bool:
+        """Whether the program is one that opens raw sockets, and so is allowed to."""
+        return RAW_ICMP in self.scenario.needs or self.role.speaks_icmp
 
     @property
     def id(self) -> str:

@@ -49,6 +49,11 @@ class Role:
     eol: LineEnd
 
     @property
+    def speaks_icmp(self) -> bool:
+        """Whether it is one of programs that ping, and so cannot do without raw sockets."""
+        return any(endpoint.protocol == "icmp" for endpoint in self.endpoints.values())
+
+    @property
     def listens(self) -> Endpoint | None:
         """The endpoint where peers dial the program, if it is a server."""
         return next((e for e in self.endpoints.values() if e.direction == "listens"), None)

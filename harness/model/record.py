@@ -86,10 +86,11 @@ class Record:
         for event in self.of(What.STANDS):
             host, port = str(event.facts["host"]), str(event.facts["port"])
             shown = f"[{host}]" if ":" in host else host
+            with_port = f"{shown}:{port}" if port != "0" else host  # ICMP knows no ports
             values |= {
                 f"{event.actor}.host": host,
                 f"{event.actor}.port": port,
-                f"{event.actor}.address": f"{shown}:{port}",
+                f"{event.actor}.address": with_port,
             }
         return values
 

@@ -40,6 +40,7 @@ class ActorKind(StrEnum):
     UDP = "udp"
     TCP = "tcp"
     DNS = "dns"
+    ICMP = "icmp"
     TERMINAL = "terminal"
     CLOSED = "closed"
     FILTERED = "filtered"
@@ -85,8 +86,9 @@ Records = Mapping[str, Mapping[str, tuple[str, ...]]]
 class Actor:
     """One of the cast: who it is, where it stands and how it behaves.
 
-    `at` is where it listens (`host:port`), `to` the endpoint of the program that it
-    dials; exactly one of them is set, but for the terminal and dns, which have neither.
+    `at` is where it listens (`host:port`; over ICMP, which knows no ports, the port is 0),
+    `to` the endpoint of the program that it dials; exactly one of them is set, but for the
+    terminal and dns, which have neither.
     """
 
     name: str
@@ -106,7 +108,7 @@ class Actor:
     records: Records = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends
     faults_heard: Faults = field(default_factory=Faults)  # of those that are sent to it
-    over: OneOf["tcp", "udp"] = "tcp"  # of a place where nobody answers
+    over: OneOf["tcp", "udp", "icmp"] = "tcp"  # of a place where nobody answers
     lost_segments: tuple[int, ...] = ()  # of TCP, from the program; ordinals of those with data
     code: OneOf["host", "net", "admin", "expired"] = "host"  # what a router says of one
     line: int = field(default=0, compare=False)
@@ -118,7 +120,7 @@ class Actor:
             return self.answer is not None
         if self.kind is ActorKind.HTTP:
             return self.at is not None
-        return self.kind in (ActorKind.SMTP, ActorKind.DNS)
+        return self.kind in (ActorKind.SMTP, ActorKind.DNS, ActorKind.ICMP)
 
     @property
     def lenient(self) -> bool:
@@ -127,10 +129,19 @@ class Actor:
 
     @property
     def transport(self) -> str | None:
-        """`tcp` or `udp`; None for the terminal and for dns, to whom both are one."""
+        """`tcp`, `udp` or `icmp`; None for the terminal and for dns, who has the first two."""
         if self.kind in (ActorKind.TERMINAL, ActorKind.DNS):
             return None
-        return "udp" if self.kind is ActorKind.UDP else self.over
+        if self.kind in (ActorKind.UDP, ActorKind.ICMP):
+            return self.kind.value
+        return self.over
+
+    @property
+    def place(self) -> str | None:
+        """Where it stands, in words: `at`, without the port where there is none."""
+        if self.at is None or self.transport != "icmp":
+            return self.at
+        return split_address(self.at)[0]
 
     @property
     def speaks_tcp(self) -> bool:

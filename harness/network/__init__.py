@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from harness.errors import MachineError
-from harness.network.icmp import Code, Router
+from harness.network.icmp import Code, EchoSocket, Router
 from harness.network.interface import Exit, Network, Place, Process, Reading, Transport
 from harness.network.loopback import Loopback
 from harness.network.private import Private
@@ -14,6 +14,7 @@ from harness.network.segments import LostSegments
 
 __all__ = [
     "Code",
+    "EchoSocket",
     "Exit",
     "Loopback",
     "LostSegments",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from harness.network.icmp import Router
+    from harness.network.icmp import EchoSocket, Router
     from harness.network.segments import LostSegments
 
 Transport = Literal["tcp", "udp"]
@@ -161,9 +161,26 @@ class Network(ABC):
             MachineError: this kernel has no socket filters, or as `listen`.
         """
 
-    def unreachable(self, host: str, port: int, transport: Transport) -> Router:  # noqa: ARG002 - for other rungs
+    def echo(self, host: str) -> EchoSocket:  # noqa: ARG002 - for other rungs
+        """A host that an actor answers echo requests for; the caller closes it.
+
+        From then on nobody else on that side of the network answers any.
+
+        Raises:
+            HarnessError: this rung does not offer "raw-icmp".
+            MachineError: as `listen`.
+        """
+        raise HarnessError(f"nobody hears ICMP on the rung {self.rung}")
+
+    def unreachable(
+        self,
+        host: str,  # noqa: ARG002 - for other rungs
+        port: int,  # noqa: ARG002 - likewise
+        transport: Transport | Literal["icmp"],  # noqa: ARG002 - likewise
+    ) -> Router:
         """The router before a place that cannot be reached; the caller closes it.
 
+        Over ICMP the place is a host, the port is 0, and the router tells of echo requests.
         It tells what comes for the place, and nobody there answers; whoever goes there waits
         until the caller has the router tell.
 

@@ -17,10 +17,17 @@ import signal
 import socket
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import HarnessError, MachineError
-from harness.model.needs import FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS, NAMES, PRIVATE_ADDRESSES
+from harness.model.needs import (
+    FILTERED_PORT,
+    ICMP_ERRORS,
+    LOST_SEGMENTS,
+    NAMES,
+    PRIVATE_ADDRESSES,
+    RAW_ICMP,
+)
 from harness.network import helper, icmp, room
 from harness.network.interface import Network, Place, Process, Reading, Transport
 from harness.network.process import (
@@ -62,7 +69,9 @@ class Private(Network):
 
     resolver = Place(room.NAME_SERVER, 53)
     rung = "private"
-    offers = frozenset({NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS})
+    offers = frozenset(
+        {NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS, RAW_ICMP}
+    )
 
     def __init__(self, channel: socket.socket, keeper: int) -> None:
         self._channel = channel
@@ -152,9 +161,29 @@ class Private(Network):
         """See `Network`."""
         return self._silent(host, port, "tcp")
 
-    def unreachable(self, host: str, port: int, transport: Transport) -> icmp.Router:
+    def echo(self, host: str) -> icmp.EchoSocket:
         """See `Network`."""
-        place = self._silent(host, port, transport)
+        address = self._address(host)
+        side = room.HOST if self._is_near(address) else room.INTERNET
+        self._ask("silence", side)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self._socket_of(side, family, socket.SOCK_RAW, icmp.PROTOCOLS[family])
+        try:
+            sock.bind((address, 0))
+        except OSError as error:
+            sock.close()
+            raise MachineError(f"nobody can stand at {address}: {error.strerror}") from error
+        return icmp.EchoSocket(address, sock)
+
+    def unreachable(
+        self, host: str, port: int, transport: Transport | Literal["icmp"]
+    ) -> icmp.Router:
+        """See `Network`."""
+        if transport == "icmp":
+            place = Place(self._address(host), 0)
+            self._ask("silence", room.INTERNET)
+        else:
+            place = self._silent(host, port, transport)
         if self._is_near(place.host):
             raise MachineError(f"no router lies between a program and its own host, at {place}")
         family = socket.AF_INET6 if ":" in place.host else socket.AF_INET

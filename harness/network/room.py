@@ -5,9 +5,10 @@ namespace: the *host*, where the program lives, and the *Internet*, where every 
 local.  Process 1 keeps its capabilities, does what it is asked for through its socket, and
 ends with it; the kernel then ends everything else in the room.
 
-It hears ("socket", side, family, type, protocol), ("address", host), ("hosts", text) and
-("program",) with the socket of a warden; it says ("ready",) once, and to each but the last
-("done",), with the socket if one was asked for, or ("failed", what could not be done, errno).
+It hears ("socket", side, family, type, protocol), ("address", host), ("hosts", text),
+("silence", side) and ("program",) with the socket of a warden; it says ("ready",) once, and to
+each but the last ("done",), with the socket if one was asked for, or ("failed", what could not
+be done, errno).
 """
 
 from __future__ import annotations
@@ -292,6 +293,9 @@ class Room:
                 self._add_address(host)
             case ("hosts", str(text)):
                 _write(self._hosts, text)
+            case ("silence", str(side)):
+                with self._inside(side):
+                    _answer_no_echo()
         return None
 
     def _add_address(self, host: str) -> None:
@@ -378,6 +382,13 @@ def _set_capabilities(*, permitted: int | None = None, inheritable: int) -> None
 
 def _has_ipv6() -> bool:
     return os.path.isdir("/proc/sys/net/ipv6")  # noqa: PTH112 - no pathlib here
+
+
+def _answer_no_echo() -> None:
+    """Leave it to the actors to answer echo requests."""
+    _write("/proc/sys/net/ipv4/icmp_echo_ignore_all", "1")
+    if _has_ipv6():
+        _write("/proc/sys/net/ipv6/icmp/echo_ignore_all", "1")
 
 
 def _plain_frames(link: str) -> None:

@@ -141,8 +141,10 @@ def _spoken_part(part: object, bound: Mapping[str, str]) -> str:
 
 
 def shown_address(address: object) -> str:
-    """`host:port` of what `getpeername` gave."""
+    """`host:port` of what `getpeername` gave; the host alone where there is no port."""
     if isinstance(address, tuple) and len(address) >= 2:
         host, port = str(address[0]), address[1]
+        if not port:
+            return host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return ""

@@ -8,6 +8,7 @@ from harness.model.exchange import Arrow
 from harness.model.record import What
 from harness.model.scenario import ActorKind
 from harness.network import Place
+from harness.peers.icmp import IcmpPeer
 from harness.peers.peer import Peer, spoken
 from harness.peers.tcp import ScriptedPeer
 from harness.peers.udp import UdpPeer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.model.exchange import Entry
     from harness.model.scenario import Actor
+    from harness.network import Network, Transport
     from harness.peers.peer import Setting
 
 
@@ -42,6 +44,7 @@ def _class_for(actor: Actor) -> type[Peer]:
         return DnsPeer
     return {
         ActorKind.UDP: UdpPeer,
+        ActorKind.ICMP: IcmpPeer,
         ActorKind.TCP: ScriptedPeer,
         ActorKind.TERMINAL: TerminalPeer,
         ActorKind.CLOSED: NobodyPeer,
@@ -77,7 +80,8 @@ class NobodyPeer(Peer):
         self._silent: socket.socket | None = None
 
     async def open(self) -> None:
-        network, over = self._setting.network, self.actor.over
+        network: Network = self._setting.network
+        over: Transport = "udp" if self.actor.over == "udp" else "tcp"
         if self.actor.kind is ActorKind.CLOSED:
             place = network.closed(*self._address, over)
         elif over == "udp":  # a socket that nobody reads is as silent as a filter

@@ -31,7 +31,7 @@ Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Ticket:
+class Ticket:
     """Whose datagram it is, or for whom; and the entry that asked for it."""
 
     address: Address
@@ -53,8 +53,8 @@ class UdpPeer(Peer):
         self._partner: Address | None = None  # who is spoken to
         self._arrived = self._octets = self._heard = 0
         luck = f"{setting.luck}/{actor.name}"
-        self._there: Way[_Ticket] = Way(actor.faults, f"{luck}/answer")
-        self._here: Way[_Ticket] = Way(actor.faults_heard, f"{luck}/heard")
+        self._there: Way[Ticket] = Way(actor.faults, f"{luck}/answer")
+        self._here: Way[Ticket] = Way(actor.faults_heard, f"{luck}/heard")
         self._later: set[asyncio.TimerHandle] = set()
         self._program: Place | None = None
 
@@ -101,43 +101,51 @@ class UdpPeer(Peer):
             self._note(What.BROKEN, note=f"the program sent more than {limit} datagrams")
             self._hang_up()
             return
-        passage = self._here.take(data, _Ticket(source))
+        passage = self._here.take(data, Ticket(source))
         for mishap in passage.mishaps:
             self._tell(mishap, data, "heard")
         for parcel in passage.parcels:
             self._in_time(parcel, self._hear)
 
-    def _hear(self, parcel: Parcel[_Ticket]) -> None:
+    def _hear(self, parcel: Parcel[Ticket]) -> None:
         for _ in range(parcel.copies):
             self._heard += 1
             self._partner = source = parcel.ticket.address
             self._note(What.HEARD, parcel.data, note=shown_address(source), ordinal=self._heard)
-            if answer := _ANSWERS.get(self.actor.answer or ""):
-                self._say(answer(parcel.data), _Ticket(source))
+            if (answer := self._answer_to(parcel.data, source)) is not None:
+                self._say(answer, Ticket(source))
+
+    def _answer_to(self, data: bytes, source: Address) -> bytes | None:  # noqa: ARG002 - for ICMP
+        answer = _ANSWERS.get(self.actor.answer or "")
+        return answer(data) if answer else None
 
     # -- the way there ----------------------------------------------------------------
 
-    def _say(self, data: bytes, ticket: _Ticket) -> None:
+    def _say(self, data: bytes, ticket: Ticket) -> None:
         passage = self._there.take(data, ticket)
         for mishap in passage.mishaps:
             self._tell(mishap, data, "answer", ticket.entry)
         for parcel in passage.parcels:
             self._in_time(parcel, self._send)
 
-    def _send(self, parcel: Parcel[_Ticket]) -> None:
+    def _send(self, parcel: Parcel[Ticket]) -> None:
         address, entry = parcel.ticket.address, parcel.ticket.entry
         for _ in range(parcel.copies):
-            if self._transport is None:
+            if not self._open:
                 return
             self._note(What.SAID, parcel.data, note=shown_address(address), entry=entry)
-            sock = self._stranger if parcel.foreign else self._sock
             try:
-                self._emit(sock or self._sock, parcel.data, address)
+                self._emit(parcel.data, address, foreign=parcel.foreign)
             except OSError as error:
                 self.came_back(error)
 
-    def _emit(self, sock: socket.socket, data: bytes, address: Address) -> None:
+    @property
+    def _open(self) -> bool:
+        return self._transport is not None
+
+    def _emit(self, data: bytes, address: Address, *, foreign: bool) -> None:
         """Send it past asyncio, whose `sendto` drops a datagram without octets."""
+        sock = self._stranger if foreign and self._stranger else self._sock
         if self.actor.to:  # the socket is connected
             sock.send(data)
         else:
@@ -152,7 +160,7 @@ class UdpPeer(Peer):
         facts = {"fault": mishap.fault, **where, **mishap.facts}
         self._note(What.FAULT, data, note=words, entry=entry, **facts)
 
-    def _in_time(self, parcel: Parcel[_Ticket], deliver: Callable[[Parcel[_Ticket]], None]) -> None:
+    def _in_time(self, parcel: Parcel[Ticket], deliver: Callable[[Parcel[Ticket]], None]) -> None:
         if not parcel.delay:
             deliver(parcel)
             return
@@ -172,7 +180,7 @@ class UdpPeer(Peer):
             await self._dial()
         if self._partner is None:
             raise PeerError("no datagram has come that could be answered")
-        self._say(data, _Ticket(self._partner, index))
+        self._say(data, Ticket(self._partner, index))
 
     async def _dial(self) -> None:
         if self._program is None:

@@ -12,6 +12,7 @@ from harness.model.needs import (
     NAMES,
     NEEDS,
     PRIVATE_ADDRESSES,
+    RAW_ICMP,
 )
 from harness.model.plan import Plan
 from harness.model.scenario import ActorKind, split_address
@@ -29,6 +30,7 @@ _NEEDED_BY = {
     ActorKind.FILTERED: FILTERED_PORT,
     ActorKind.UNREACHABLE: ICMP_ERRORS,
     ActorKind.DNS: NAMES,
+    ActorKind.ICMP: RAW_ICMP,
 }
 
 
@@ -107,20 +109,22 @@ def _why_skipped(
     if lacking:
         names = ", ".join(sorted(lacking))
         return f"{implementation.name}'s {role.name} does not offer: {names}"
-    missing = [need for need in _needs(scenario, program) if need not in offers]
+    missing = [need for need in _needs(scenario, role, program) if need not in offers]
     if missing:
         words = " and no ".join(NEEDS.get(need, need) for need in missing)
         return f"this network ({rung}) has no {words}"
     return None
 
 
-def _needs(scenario: Scenario, program: Program) -> Iterator[str]:
-    """What the scenario asks for itself, and what follows from its cast and its program."""
+def _needs(scenario: Scenario, role: Role, program: Program) -> Iterator[str]:
+    """What the scenario asks for itself, and what follows from its cast, role and program."""
     implied: list[str] = []
     kinds = {actor.kind for actor in scenario.cast.values()}
     implied += [need for kind, need in _NEEDED_BY.items() if kind in kinds]
     if any(actor.lost_segments for actor in scenario.cast.values()):
         implied.append(LOST_SEGMENTS)
+    if role.speaks_icmp:
+        implied.append(RAW_ICMP)
     if scenario.names:
         implied.append(NAMES)
     if program.addresses:  # they are true only where the harness owns every address

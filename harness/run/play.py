@@ -148,7 +148,14 @@ class _Play:
         argv, env = command_line(self._plan, self._recorder.record.addresses)
         if any(actor.tls is not Tls.NONE for actor in self._plan.scenario.cast.values()):
             env["SSL_CERT_FILE"] = str(self._stage.authority.bundle)
-        self._program = await start(self._network, argv, self._plan.folder, env, self._recorder)
+        self._program = await start(
+            self._network,
+            argv,
+            self._plan.folder,
+            env,
+            self._recorder,
+            raw=self._plan.speaks_icmp,
+        )
         return self._program
 
     async def _can_be_played_with(self, program: Launched) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pytest
 from harness import network as network_module
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from harness.network import Transport
 
+    Over = Transport | Literal["icmp"]
+
 TROUBLE = network_module._trouble()
 on_private = pytest.mark.skipif(bool(TROUBLE), reason=TROUBLE)
 ROOT = Path(__file__).parents[2]
@@ -27,7 +29,7 @@ HOST, HOST6 = "192.0.2.7", "2001:db8::7"
 
 
 @contextmanager
-def unreachable(network: Private, place: Place, transport: Transport, code: Code) -> Iterator[None]:
+def unreachable(network: Private, place: Place, transport: Over, code: Code) -> Iterator[None]:
     """A router that tells at once, for as long as the `with` lasts."""
     router = network.unreachable(*place, transport)
     loop = asyncio.get_running_loop()
@@ -44,7 +46,7 @@ def unreachable(network: Private, place: Place, transport: Transport, code: Code
         router.close()
 
 
-def seen(place: Place, transport: Transport, code: Code, program: str) -> Any:
+def seen(place: Place, transport: Over, code: Code, program: str) -> Any:
     """What a program tells that knows `family`, `there` and `error`."""
     program = (
         f"there = {tuple(place)!r}\n"
@@ -82,6 +84,60 @@ each_code = pytest.mark.parametrize(
 def test_a_connect_fails_by_the_error_of_the_code(host: str, code: Code, name: str) -> None:
     program = "tell(error(lambda: socket.socket(family).connect(there)))"
     assert seen(Place(host, 80), "tcp", code, program) == name
+
+
+ECHOES = """
+six = family == socket.AF_INET6
+SOL, RECVERR = (socket.IPPROTO_IPV6, 25) if six else (socket.SOL_IP, 11)
+sock = socket.socket(family, socket.SOCK_DGRAM, 58 if six else 1)
+sock.setsockopt(SOL, RECVERR, 1)
+sock.settimeout(20)
+head = bytes([128 if six else 8, 0, 0, 0, 0, 0, 0, 1])
+told = []
+for _ in range(2):
+    sock.sendto(head, there)
+    failed = error(lambda: sock.recv(9))
+    _, ancillary, _, _ = sock.recvmsg(100, 512, socket.MSG_ERRQUEUE)
+    kind, code = ancillary[0][2][5:7]  # of struct sock_extended_err
+    told.append([failed, kind, code])
+tell(told)
+"""
+
+
+@on_private
+@pytest.mark.parametrize(
+    ("host", "code", "error"),
+    [
+        (HOST, "host", ["EHOSTUNREACH", 3, 1]),
+        (HOST, "net", ["ENETUNREACH", 3, 0]),
+        (HOST, "admin", ["EHOSTUNREACH", 3, 13]),
+        (HOST, "expired", ["EHOSTUNREACH", 11, 0]),
+        (HOST6, "host", ["EHOSTUNREACH", 1, 3]),
+        (HOST6, "net", ["ENETUNREACH", 1, 0]),
+        (HOST6, "admin", ["EACCES", 1, 1]),
+        (HOST6, "expired", ["EHOSTUNREACH", 3, 0]),
+    ],
+)
+def test_an_echo_request_is_told_the_error_of_the_code(
+    host: str, code: Code, error: list[Any]
+) -> None:
+    assert seen(Place(host, 0), "icmp", code, ECHOES) == [error, error]
+
+
+OTHERS = """
+udp = socket.socket(family, socket.SOCK_DGRAM)
+udp.settimeout(20)
+udp.connect((there[0], 7))
+udp.send(b"x")
+tell(error(lambda: udp.recv(1)))
+"""
+
+
+@on_private
+@pytest.mark.parametrize("host", [HOST, HOST6])
+def test_a_router_that_tells_of_echo_requests_lets_datagrams_pass(host: str) -> None:
+    """Nobody listens there, so the host itself refuses them."""
+    assert seen(Place(host, 0), "icmp", "host", OTHERS) == "ECONNREFUSED"
 
 
 DATAGRAMS = """
