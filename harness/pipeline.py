@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness import report
 from harness.errors import AuthorError, Problem, UsageError, WirelabError
+from harness.follow import followed
 from harness.judge import judge, satisfied
 from harness.load import (
     command_implementation,
@@ -219,7 +220,8 @@ async def _verdict(plan: Plan, stage: Stage, request: Request) -> Verdict:
     started = time.monotonic()
     try:
         record = await play(plan, stage)
-        verdict = judge(plan, record)
+        follower = followed(plan, record)
+        verdict = judge(plan, record, follower)
     except WirelabError as error:
         return Verdict(plan, Outcome.ERROR, reason=str(error))
     except Exception as error:  # noqa: BLE001 - one broken play must not end the others
@@ -227,7 +229,8 @@ async def _verdict(plan: Plan, stage: Stage, request: Request) -> Verdict:
     verdict = replace(verdict, duration_s=time.monotonic() - started)
     if request.out is None:
         return verdict
-    return report.keep(verdict, record, request.out, again=again(plan, request))
+    note = again(plan, request)
+    return report.keep(verdict, record, request.out, again=note, follower=follower)
 
 
 def again(plan: Plan, request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.follow import Follower
+from harness.follow import Follower, followed
 from harness.judge.clocks import untimely_lines
 from harness.judge.demands import unmet
 from harness.judge.exchange import missed_lines
@@ -19,7 +19,6 @@ from harness.model.scenario import (
     Scenario,
     TextDemand,
 )
-from harness.model.template import substitute
 from harness.model.verdict import Finding, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -27,13 +26,16 @@ if TYPE_CHECKING:
     from harness.model.scenario import Demand
 
 
-def judge(plan: Plan, record: Record) -> Verdict:
-    """Everything that is wrong with a play, the most telling first."""
+def judge(plan: Plan, record: Record, follower: Follower | None = None) -> Verdict:
+    """Everything that is wrong with a play, the most telling first.
+
+    `follower` is the one of `followed`, if there is one already.
+    """
     if plan.skipped is not None:
         return Verdict(plan, Outcome.SKIPPED, reason=plan.skipped)
     if broken := _our_own_fault(record):
         return Verdict(plan, Outcome.ERROR, reason=broken, duration_s=record.duration)
-    findings = _findings(plan, record)
+    findings = _findings(plan, record, follower or followed(plan, record))
     failed = any(finding.level is Level.MUST for finding in findings)
     if failed:  # a program that came through without them may ask for what it likes
         findings += names_of_nobody(plan.scenario, record)
@@ -52,10 +54,9 @@ def satisfied(plan: Plan, record: Record) -> bool:
     What can only go wrong later (a line that must not come, the exit status, files) does not
     count: it is judged at the end.
     """
-    scenario = plan.scenario
-    waiting = tuple(demand for demand in scenario.demands if _can_be_waited_for(demand))
-    filled = substitute(waiting, {**record.addresses, **record.losses})
-    return not any(unmet(demand, scenario, record) for demand in filled)
+    scenario = _with_addresses(plan, record)
+    waiting = (demand for demand in scenario.demands if _can_be_waited_for(demand))
+    return not any(unmet(demand, scenario, record) for demand in waiting)
 
 
 def _can_be_waited_for(demand: Demand) -> bool:
@@ -66,7 +67,7 @@ def _can_be_waited_for(demand: Demand) -> bool:
 
 def _with_addresses(plan: Plan, record: Record) -> Scenario:
     """The scenario with the addresses and the losses that this very play had."""
-    return substitute(plan.scenario, {**record.addresses, **record.losses})
+    return plan.filled({**record.addresses, **record.losses}) if plan.open else plan.scenario
 
 
 def _our_own_fault(record: Record) -> str | None:
@@ -74,11 +75,10 @@ def _our_own_fault(record: Record) -> str | None:
     return next((event.note for event in broken), None)
 
 
-def _findings(plan: Plan, record: Record) -> list[Finding]:
+def _findings(plan: Plan, record: Record, follower: Follower) -> list[Finding]:
     scenario = _with_addresses(plan, record)
     if finding := not_played(plan, scenario, record):
         return [finding]
-    follower = _followed(scenario, record)
     first, last = faults_of_program(plan, scenario, record)
     demanded = [
         finding for demand in scenario.demands for finding in unmet(demand, scenario, record)
@@ -106,14 +106,6 @@ def _came_first(scenario: Scenario, missed: list[Finding], crash: Finding) -> bo
 def _once(findings: list[Finding]) -> list[Finding]:
     """Several demands on a file that is not there are one finding."""
     return list({(f.actor, f.headline): f for f in reversed(findings)}.values())[::-1]
-
-
-def _followed(scenario: Scenario, record: Record) -> Follower:
-    follower = Follower(scenario.exchange, scenario.cast)
-    for event in record.events:
-        follower.receive(event)
-    follower.finish(record.duration)
-    return follower
 
 
 def _places(plan: Plan, record: Record) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.model.needs import RAW_ICMP
+from harness.model.template import substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,8 @@ class Plan:
     """What will be played, or the reason why it will not.
 
     `scenario` has the values of its case filled in and every actor bound to the endpoint
-    that it plays; only the addresses of this very play are still `${actor.port}`.
+    that it plays; only the addresses of this very play are still `${actor.port}`, if the
+    scenario is `open` at all.
     """
 
     scenario: Scenario
@@ -31,6 +33,7 @@ class Plan:
     folder: Path | None = None
     values: Mapping[str, Value] | None = None  # the role's parameters
     skipped: str | None = None
+    open: bool = True
 
     @property
     def speaks_icmp(self) -> bool:
@@ -50,3 +53,7 @@ class Plan:
     def is_called(self, name: str) -> bool:
         """Whether `FILE[name]` means this play: by its case, its pieces, or both."""
         return name in (self.case, self.pieces, self.label)
+
+    def filled(self, values: Mapping[str, str]) -> Scenario:
+        """The scenario with what only this very play can tell: addresses, losses."""
+        return substitute(self.scenario, values) if self.open else self.scenario

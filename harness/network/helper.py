@@ -109,13 +109,17 @@ def receive(channel: _socket.socket) -> tuple[tuple[Any, ...], list[int]]:
         data, ancillary, *_ = channel.recvmsg(MESSAGE_SIZE, space, _socket.MSG_CMSG_CLOEXEC)
     except ConnectionResetError:
         return (), []
-    fds = [
+    return unpack(data), descriptors(ancillary)
+
+
+def descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[int]:
+    """The descriptors among what came with a message."""
+    return [
         int.from_bytes(content[at : at + 4], sys.byteorder)
         for _level, kind, content in ancillary
         if kind == _socket.SCM_RIGHTS
         for at in range(0, len(content) - 3, 4)
     ]
-    return unpack(data), fds
 
 
 # -- the tree of processes ----------------------------------------------------------------

@@ -73,8 +73,13 @@ class Private(Network):
         {NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS, RAW_ICMP}
     )
 
-    def __init__(self, channel: socket.socket, keeper: int) -> None:
+    def __init__(
+        self, channel: socket.socket, keeper: int, name_server: tuple[socket.socket, socket.socket]
+    ) -> None:
         self._channel = channel
+        self._name_server: dict[Transport, socket.socket] = dict(
+            zip(("udp", "tcp"), name_server, strict=True)
+        )
         self._keeper = keeper
         self._keeper_fd = os.pidfd_open(keeper)
         self._names: dict[str, str] = {}
@@ -97,7 +102,7 @@ class Private(Network):
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await readable.wait()
-            return cls(channel, _keeper_of(channel))
+            return cls(channel, *_keeper_of(channel))
         except TimeoutError:
             channel.close()
             raise MachineError("the private network was not set up in time") from None
@@ -117,7 +122,9 @@ class Private(Network):
         channel = _new_room()
         try:
             channel.settimeout(_PATIENCE_S)
-            _keeper_of(channel)
+            _, (datagrams, streams) = _keeper_of(channel)
+            datagrams.close()
+            streams.close()
         except TimeoutError:
             raise MachineError("the private network was not set up in time") from None
         finally:
@@ -143,11 +150,13 @@ class Private(Network):
         for name, address in names.items():
             self._names.setdefault(name.lower(), str(ipaddress.ip_address(address)))
         if self._started:
-            self._tell_names()
+            self._ask("hosts", self._hosts())
 
     def listen(self, host: str, port: int, transport: Transport) -> socket.socket:
         """See `Network`."""
         place = Place(self._address(host), port)
+        if place == self.resolver and transport in self._name_server:
+            return self._name_server.pop(transport)
         sock = self._bind(place, transport)
         if transport == "tcp":
             sock.listen(_BACKLOG)
@@ -318,23 +327,29 @@ class Private(Network):
         if self._process and not self._process.over:
             raise HarnessError("there is a program already in this private network")
         self._started = True
-        self._tell_names()
+        self._close_name_server()
         order = order_of(argv, cwd, env, tty=tty, raw=raw)
         streams = (stdin_fd, stdout_fd, stderr_fd)
         self._process = await start_process(order, streams, self._hand_over, self._keeper)
         return self._process
 
+    def _close_name_server(self) -> None:
+        """If nobody stands there; who asks for names then learns so at once."""
+        for sock in self._name_server.values():
+            sock.close()
+        self._name_server.clear()
+
     def _hand_over(self, channel: socket.socket) -> None:
         helper.send(
             self._channel,
             "program",
+            self._hosts(),
             ancillary=[(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", channel.fileno()))],
         )
 
-    def _tell_names(self) -> None:
+    def _hosts(self) -> str:
         told = self._names if self._names_in_hosts else {}
-        lines = [f"{address} {name}\n" for name, address in told.items()]
-        self._ask("hosts", _HOSTS + "".join(lines))
+        return _HOSTS + "".join(f"{address} {name}\n" for name, address in told.items())
 
     def listening(self, process: Process, transport: Transport) -> set[Place]:
         """See `Network`; whatever socket on the host is not ours is the program's."""
@@ -369,6 +384,7 @@ class Private(Network):
         for sock in self._kept:
             sock.close()
         self._kept.clear()
+        self._close_name_server()
         if self._table:
             self._table.close()
             self._table = None
@@ -421,18 +437,21 @@ def _new_room() -> socket.socket:
     return ours
 
 
-def _keeper_of(channel: socket.socket) -> int:
-    """The process id of process 1, as soon as its room is ready.
+def _keeper_of(
+    channel: socket.socket,
+) -> tuple[int, tuple[socket.socket, socket.socket]]:
+    """The process id of process 1, and the sockets where names are asked for, once it is ready.
 
     Raises:
         MachineError: it cannot be; says which step failed, and what to do.
         HarnessError: it died.
     """
-    message, keeper = receive_from(channel)
+    message, keeper, fds = receive_from(channel)
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
     match message:
         case ("ready",):
-            return keeper
+            datagrams, streams = (socket.socket(fileno=fd) for fd in fds)
+            return keeper, (datagrams, streams)
         case ("failed", step, code):
             raise MachineError(
                 f"the private network cannot be had: {step}: {os.strerror(code)}; "
@@ -451,9 +470,11 @@ def refused_step() -> tuple[str, int] | None:
     with _new_room() as channel:
         channel.settimeout(_PATIENCE_S)
         try:
-            message, _ = receive_from(channel)
+            message, _, fds = receive_from(channel)
         except TimeoutError:
             raise MachineError("the private network was not set up in time") from None
+    for fd in fds:
+        os.close(fd)
     match message:
         case ("ready",):
             return None

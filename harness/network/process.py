@@ -115,7 +115,7 @@ class WardedProcess:
 
     def _read(self) -> None:
         try:
-            message, pid = receive_from(self._channel)
+            message, pid, _ = receive_from(self._channel)
         except (BlockingIOError, ConnectionResetError):
             return  # what was said before the reset can still be read
         if message:
@@ -145,19 +145,20 @@ class WardedProcess:
         self._over.set_result(None)
 
 
-def receive_from(channel: socket.socket) -> tuple[tuple[Any, ...], int]:
-    """The next message, and the process that it names as its sender if the socket tells that.
+def receive_from(channel: socket.socket) -> tuple[tuple[Any, ...], int, list[int]]:
+    """The next message, the process that it names as its sender, and descriptors.
 
-    The kernel translates the process id, which is another one inside a pid namespace.
+    The sender is 0 where the socket does not tell it.  The kernel translates the process id, which
+    is another one inside a pid namespace.
     """
-    space = socket.CMSG_SPACE(_CREDENTIALS.size)
-    data, ancillary, *_ = channel.recvmsg(helper.MESSAGE_SIZE, space)
+    space = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(helper.FDS * 4)
+    data, ancillary, *_ = channel.recvmsg(helper.MESSAGE_SIZE, space, socket.MSG_CMSG_CLOEXEC)
     senders = [
         _CREDENTIALS.unpack(content)[0]
         for _level, kind, content in ancillary
         if kind == socket.SCM_CREDENTIALS
     ]
-    return helper.unpack(data), senders[0] if senders else 0
+    return helper.unpack(data), senders[0] if senders else 0, helper.descriptors(ancillary)
 
 
 def _exit_of(status: int) -> Exit:

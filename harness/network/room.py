@@ -6,7 +6,8 @@ local.  Process 1 keeps its capabilities, does what it is asked for through its 
 ends with it; the kernel then ends everything else in the room.
 
 It hears ("socket", side, family, type, protocol), ("address", host), ("hosts", text),
-("silence", side) and ("program",) with the socket of a warden; it says ("ready",) once, and to
+("silence", side) and ("program", text) with the socket of a warden, the text being for /etc/hosts.
+It says ("ready",) once, with the sockets at which names are asked for, datagrams first; and to
 each but the last ("done",), with the socket if one was asked for, or ("failed", what could not
 be done, errno).
 """
@@ -38,6 +39,7 @@ ADDRESS, ROUTER = "198.19.255.2", "198.19.255.1"
 ADDRESS6, ROUTER6 = "2001:2:0:ffff::2", "2001:2:0:ffff::1"
 NAME_SERVER = "198.18.0.53"
 
+_BACKLOG = 128
 _LINK = 2  # the number of the link on either side
 _HOST_MAC, _ROUTER_MAC = bytes.fromhex("0200c6120002"), bytes.fromhex("0200c6120001")
 
@@ -112,6 +114,7 @@ class Room:
         self._user = user
         self._namespaces: dict[str, int] = {}
         self._hosts = ""
+        self._name_server: list[_socket.socket] = []
         self._warden: RoomWarden | None = None
 
     def live(self) -> None:
@@ -123,7 +126,7 @@ class Room:
                 helper.send(self._channel, "failed", what, error.errno)
                 return
         self._children = helper.Children()
-        helper.send(self._channel, "ready")
+        self._say("ready", *self._name_server)
         while self._serve():
             pass
 
@@ -137,6 +140,7 @@ class Room:
         yield "join two network namespaces by a veth pair", self._join
         yield "give the host its addresses", self._address_host
         yield "make every address local", self._address_internet
+        yield "stand where names are asked for", self._open_name_server
         yield "set the host's name", lambda: _socket.sethostname(HOST_NAME)
         yield "mount a /proc of its own", self._mount_proc
         yield "mount an empty /run", self._mount_run
@@ -219,6 +223,15 @@ class Room:
             netlink.ask(*ways)
             _plain_frames("wire")
 
+    def _open_name_server(self) -> None:
+        """In every play, so it is not worth being asked for."""
+        with self._inside(INTERNET):
+            for kind in (_socket.SOCK_DGRAM, _socket.SOCK_STREAM):
+                server = _socket.socket(_socket.AF_INET, kind | _socket.SOCK_NONBLOCK)
+                server.bind((NAME_SERVER, 53))
+                self._name_server.append(server)
+        self._name_server[-1].listen(_BACKLOG)
+
     def _mount_proc(self) -> None:
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
 
@@ -264,7 +277,8 @@ class Room:
         message, fds = helper.receive(self._channel)
         if not message:
             return False
-        if message == ("program",):
+        if message[0] == "program":
+            _write(self._hosts, message[1])
             self._warden = RoomWarden(_socket.socket(fileno=fds[0]), self._children)
             return True
         try:
@@ -272,23 +286,22 @@ class Room:
         except OSError as error:
             helper.send(self._channel, "failed", str(message), error.errno)
         else:
-            self._answer(made)
+            self._say("done", *made)
         return True
 
-    def _answer(self, made: _socket.socket | None) -> None:
-        if made is None:
-            helper.send(self._channel, "done")
-            return
-        passed = struct.pack("i", made.fileno())
-        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, passed)]
-        helper.send(self._channel, "done", ancillary=ancillary)
-        made.close()
+    def _say(self, word: str, *made: _socket.socket) -> None:
+        """Say something, and hand over sockets."""
+        passed = struct.pack(f"{len(made)}i", *(sock.fileno() for sock in made))
+        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, passed)] if made else []
+        helper.send(self._channel, word, ancillary=ancillary)
+        for sock in made:
+            sock.close()
 
-    def _do(self, message: tuple[object, ...]) -> _socket.socket | None:
+    def _do(self, message: tuple[object, ...]) -> list[_socket.socket]:
         match message:
             case ("socket", str(side), int(family), int(kind), int(protocol)):
                 with self._inside(side):
-                    return _socket.socket(family, kind | _socket.SOCK_NONBLOCK, protocol)
+                    return [_socket.socket(family, kind | _socket.SOCK_NONBLOCK, protocol)]
             case ("address", str(host)):
                 self._add_address(host)
             case ("hosts", str(text)):
@@ -296,7 +309,7 @@ class Room:
             case ("silence", str(side)):
                 with self._inside(side):
                     _answer_no_echo()
-        return None
+        return []
 
     def _add_address(self, host: str) -> None:
         """The program's host gets another address, and is reached there from the Internet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, cast
 
 from harness.errors import MachineError
@@ -12,13 +13,14 @@ from harness.peers.udp import DATAGRAM_LIMIT, Address
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from harness.model.scenario import Actor
+    from harness.network import Place, Transport
     from harness.peers.names import Answer
     from harness.peers.peer import Setting
 
-_Transport = asyncio.DatagramTransport | asyncio.Transport
-
+_LARGEST = 65_535  # octets of a datagram
 _LENGTH = 2  # octets, in front of each message over TCP (RFC 1035 4.2.2)
 
 
@@ -32,37 +34,55 @@ class DnsPeer(Peer):
 
     def __init__(self, actor: Actor, setting: Setting) -> None:
         super().__init__(actor, setting)
-        self._transports: set[_Transport] = set()
-        self._server: asyncio.Server | None = None
+        self._loop = asyncio.get_running_loop()
+        self._sockets: list[socket.socket] = []
+        self._transports: set[asyncio.Transport] = set()
+        self._accepting: set[asyncio.Task[object]] = set()
         self._heard = 0
 
     async def open(self) -> None:
         place = self._setting.network.resolver
         if place is None:
             raise MachineError(f"nobody asks for names on the rung {self._setting.network.rung}")
-        datagrams = self._setting.network.listen(*place, "udp")
-        await self._hear_datagrams(datagrams)
-        await self._hear_streams(self._setting.network.listen(*place, "tcp"))
+        # no transport and no server of asyncio: they cost more than most plays ask of names
+        datagrams = self._listen(place, "udp", self._read)
+        self._listen(place, "tcp", self._accept)
         host, port = datagrams.getsockname()[:2]
         self._recorder.note(What.STANDS, self.actor.name, host=host, port=port)
 
-    async def _hear_datagrams(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=sock)
+    def _listen(
+        self, place: Place, transport: Transport, come: Callable[[socket.socket], None]
+    ) -> socket.socket:
+        sock = self._setting.network.listen(*place, transport)
+        sock.setblocking(False)
+        self._sockets.append(sock)
+        self._loop.add_reader(sock, come, sock)
+        return sock
 
-    async def _hear_streams(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        # made before anything is awaited: whoever breaks off here must find it to close it
-        self._server = await loop.create_server(
-            lambda: _Stream(self), sock=sock, start_serving=False
-        )
-        await self._server.start_serving()
+    def _read(self, datagrams: socket.socket) -> None:
+        try:
+            data, source = datagrams.recvfrom(_LARGEST)
+        except OSError:  # a false alarm
+            return
+        reply = self.hear(data, source, tcp=False)
+        if reply is not None:
+            with contextlib.suppress(OSError):  # the program will ask again
+                datagrams.sendto(reply, source)
 
-    def came(self, transport: _Transport) -> None:
+    def _accept(self, streams: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # whoever came is gone
+            connection, _ = streams.accept()
+            task = self._loop.create_task(
+                self._loop.connect_accepted_socket(lambda: _Stream(self), connection)
+            )
+            self._accepting.add(task)
+            task.add_done_callback(self._accepting.discard)
+
+    def came(self, transport: asyncio.Transport) -> None:
         """Remember what is to be closed."""
         self._transports.add(transport)
 
-    def went(self, transport: _Transport) -> None:
+    def went(self, transport: asyncio.Transport) -> None:
         """Forget what is closed."""
         self._transports.discard(transport)
 
@@ -105,28 +125,15 @@ class DnsPeer(Peer):
         self._hang_up()
 
     def _hang_up(self) -> None:
-        if self._server:
-            self._server.close()
+        for sock in self._sockets:
+            self._loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+        for task in self._accepting:
+            task.cancel()
         for transport in self._transports:
             transport.abort()
         self._transports.clear()
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    """The socket for datagrams."""
-
-    def __init__(self, peer: DnsPeer) -> None:
-        self._peer = peer
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
-        self._peer.came(self._transport)
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        reply = self._peer.hear(data, addr, tcp=False)
-        if reply is not None and self._transport:
-            self._transport.sendto(reply, addr)
 
 
 class _Stream(asyncio.Protocol):

@@ -16,12 +16,12 @@ from harness.model.needs import (
 )
 from harness.model.plan import Plan
 from harness.model.scenario import ActorKind, split_address
-from harness.model.template import substitute
+from harness.model.template import parameters_of, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from harness.model.program import Implementation, Program, Role, Value
+    from harness.model.program import Implementation, Program, Role
     from harness.model.scenario import Case, Scenario
 
 __all__ = ["make_plans"]
@@ -59,7 +59,7 @@ def make_plans(
     cases = [_of_case(whole, case) for case in scenario.cases] or [whole]
     ways = scenario.pieces or (None,)
     plans = [replace(plan, pieces=way) for plan in cases for way in ways]
-    return [replace(plan, values=_values(plan.scenario, role)) for plan in plans]
+    return [_complete(plan) for plan in plans]
 
 
 def _at_home(scenario: Scenario, program: Program | None) -> Scenario:
@@ -90,9 +90,11 @@ def _of_case(plan: Plan, case: Case) -> Plan:
     return replace(plan, scenario=replace(filled, cases=(case,)), case=case.name)
 
 
-def _values(scenario: Scenario, role: Role) -> dict[str, Value]:
-    defaults = {name: parameter.default for name, parameter in role.parameters.items()}
-    return {**defaults, **scenario.program}
+def _complete(plan: Plan) -> Plan:
+    """With the values of the role's parameters, and whether anything is left to be filled in."""
+    defaults = {name: parameter.default for name, parameter in plan.role.parameters.items()}
+    values = {**defaults, **plan.scenario.program}
+    return replace(plan, values=values, open=any(True for _ in parameters_of(plan.scenario)))
 
 
 def _why_skipped(

@@ -14,6 +14,7 @@ from harness.report.text import failure_text
 from harness.report.transcript import transcript
 
 if TYPE_CHECKING:
+    from harness.follow import Follower
     from harness.model.plan import Plan
     from harness.model.record import Record
     from harness.model.verdict import Verdict
@@ -35,9 +36,12 @@ def check_folder(name: str, *, option: str = "--out") -> None:
         ) from error
 
 
-def keep(verdict: Verdict, record: Record, out: str, *, again: str) -> Verdict:
+def keep(
+    verdict: Verdict, record: Record, out: str, *, again: str, follower: Follower | None = None
+) -> Verdict:
     """Write the run folder of a verdict below `out`; the verdict then names it.
 
+    `follower` is as for `transcript`.
     A verdict is not lost with its folder: where it cannot be written, that is its `reason`.
     """
     folder = Path(out, folder_name(verdict.plan))
@@ -45,7 +49,7 @@ def keep(verdict: Verdict, record: Record, out: str, *, again: str) -> Verdict:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_record(record, folder / "record.jsonl")
-        _write(folder / "transcript.txt", transcript(verdict.plan, record))
+        _write(folder / "transcript.txt", transcript(verdict.plan, record, follower))
         _write(folder / "verdict.txt", failure_text(kept, again=again))
     except OSError as error:
         told = f"{folder} cannot be written: {error.strerror}"

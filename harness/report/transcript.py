@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.follow import Follower, Utterance
+from harness.follow import Follower, Utterance, followed
 from harness.model.exchange import Arrow, Entry
-from harness.model.template import Literal, Template, decode, substitute
+from harness.model.template import Literal, Template, decode
 from harness.notation import escape, format_entry
 
 if TYPE_CHECKING:
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 _BODY_LIMIT = 40  # lines of a message's content
 
 
-def transcript(plan: Plan, record: Record) -> str:
-    """All messages of a record in order of time, each line an entry with its time as reason."""
-    exchange, cast = substitute(plan.scenario.exchange, record.addresses), plan.scenario.cast
-    follower = Follower(exchange, cast)
-    for event in record.events:
-        follower.receive(event)
-    follower.finish(record.duration)
+def transcript(plan: Plan, record: Record, follower: Follower | None = None) -> str:
+    """All messages of a record in order of time, each line an entry with its time as reason.
+
+    `follower` is the one of `followed`, if there is one already.
+    """
+    cast, follower = plan.scenario.cast, follower or followed(plan, record)
     return "".join(f"{line}\n" for u in follower.transcript for line in _lines(u, cast))
 
 

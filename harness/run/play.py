@@ -15,7 +15,6 @@ from harness.model.names import first_addresses, is_one_address
 from harness.model.pieces import WHOLE
 from harness.model.record import PROGRAM, Record, What
 from harness.model.scenario import ActorKind, Tls, everybody, split_address
-from harness.model.template import substitute
 from harness.network import open_network
 from harness.peers import Authority, Peer, Setting, make_peer
 from harness.record import Recorder
@@ -203,7 +202,7 @@ class _Play:
 
     def _new_follower(self) -> Follower:
         scenario, record = self._plan.scenario, self._recorder.record
-        follower = Follower(substitute(scenario.exchange, record.addresses), scenario.cast)
+        follower = Follower(self._plan.filled(record.addresses).exchange, scenario.cast)
         for event in record.events:  # a program may speak before its start has been noticed
             follower.receive(event)
         self._recorder.listen(follower.receive)
@@ -227,11 +226,16 @@ class _Play:
         While a server runs, or anything is missing, something may still be on its way: what a
         program has sent before it ended, what a child of it will send.
         """
-        record = self._recorder.record
-        complete = follower.complete and self._stage.satisfied(self._plan, record)
         if program.exit is not None and self._pulse.connections <= 0:
-            return 0.0 if complete else SETTLED_SECONDS
-        return SETTLED_SECONDS if complete and self._place else math.inf
+            return 0.0 if self._complete(follower) else SETTLED_SECONDS
+        if self._place is None or not follower.complete:
+            return math.inf
+        # the demands are asked only when it rests, or each line of a busy server would ask them
+        resting = self._pulse.now - self._pulse.stirred >= SETTLED_SECONDS
+        return SETTLED_SECONDS if not resting or self._complete(follower) else math.inf
+
+    def _complete(self, follower: Follower) -> bool:
+        return follower.complete and self._stage.satisfied(self._plan, self._recorder.record)
 
     def _give_up(self, limit: str) -> None:
         for peer in self._peers.values():

@@ -303,8 +303,7 @@ class Staged:
     @property
     def tcp_port(self) -> int:
         assert isinstance(self.peer, DnsPeer)
-        assert self.peer._server
-        port: int = self.peer._server.sockets[0].getsockname()[1]
+        port: int = self.peer._sockets[-1].getsockname()[1]
         return port
 
 
