@@ -77,6 +77,11 @@ class Ear(ABC):
     def _listen(self) -> None:
         """Hold what was heard against the entries that may come next."""
 
+    @property
+    @abstractmethod
+    def _stirred(self) -> bool:
+        """Whether anything is there that an entry could take: with each event each ear is asked."""
+
     @abstractmethod
     def unheard(self) -> Utterance | None:
         """The first thing heard that no entry has taken."""
@@ -87,6 +92,8 @@ class Ear(ABC):
 
     def listen(self) -> bool:
         """Settle what can be settled; True if anything was."""
+        if not self._stirred:
+            return False
         before = self._states()
         if not self.deaf:
             self._listen()
@@ -191,6 +198,10 @@ class MessageEar(Ear):
     def hear(self, utterance: Utterance) -> None:
         self._queue.append(utterance)
 
+    @property
+    def _stirred(self) -> bool:
+        return bool(self._queue) or self.ended is not None
+
     def unheard(self) -> Utterance | None:
         return self._queue[0] if self._queue else None
 
@@ -269,6 +280,10 @@ class StreamEar(Ear):
         self._latest = utterance
         self._octets += len(data)
         self._chunks.append((self._octets, utterance))
+
+    @property
+    def _stirred(self) -> bool:
+        return bool(self._buffer) or self.ended is not None
 
     def unheard(self) -> Utterance | None:
         self._absorb_line_end()

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
-from harness.launch.scratch import Found, Scratch
+from harness.launch.scratch import Found, Scratch, is_small
 from harness.launch.terminal import Terminal
 from harness.model.record import PROGRAM, What
 
@@ -237,9 +237,8 @@ class Launched:
             self.broken = _explain(error, self._argv[0])
             self._recorder.note(What.BROKEN, PROGRAM, note=self.broken)
             return
-        finally:
-            terminal.started()
         self._recorder.note(What.STARTED, PROGRAM, note=_shown(shlex.join(self._argv)))
+        terminal.started()
         self._watching = asyncio.create_task(self._watch(self._process, terminal))
 
     @property
@@ -285,7 +284,10 @@ class Launched:
 
     async def _clear_away(self, scratch: Scratch) -> None:
         try:
-            found = await asyncio.to_thread(_empty, scratch, self._limits)
+            if is_small(scratch.root):
+                found = _empty(scratch, self._limits)
+            else:
+                found = await asyncio.to_thread(_empty, scratch, self._limits)
         except OSError as error:
             raise MachineError(f"{scratch.root} cannot be removed: {error}") from error
         for file in found:
@@ -298,7 +300,9 @@ class Launched:
 
 
 async def _copy(folder: Path | None, limits: Limits) -> Scratch:
-    """Made by a thread: a large folder must not hold up other plays."""
+    """A large folder is copied by a thread: it must not hold up other plays."""
+    if folder is None or is_small(folder):
+        return Scratch.make(folder, files=limits.copy_files, size=limits.copy_size)
     making = asyncio.create_task(
         asyncio.to_thread(Scratch.make, folder, files=limits.copy_files, size=limits.copy_size)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -25,6 +26,7 @@ _SKIPPED = frozenset(
 _VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
 _CACHE = "__pycache__"
 _PLAIN_FOLDER = "program"  # the name where the author has none
+_FEW, _LITTLE = 48, 1 << 20  # entries, bytes: under a millisecond
 _VISITED = 20_000  # entries looked at in search of new files
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -80,7 +82,7 @@ class Scratch:
                     folder.mkdir(parents=True)
                 if source:
                     copy = _Copy(source.resolve(), scratch.folder, files, size)
-                    copy.folder(copy.source, copy.target)
+                    copy.folder()
                     scratch._made = copy.made
             except BaseException:
                 scratch.remove()
@@ -129,40 +131,61 @@ class Scratch:
         remove_tree(self.root)
 
 
+def is_small(folder: Path) -> bool:
+    """Whether it is copied or removed sooner than a thread would be found that does it."""
+    entries, size = 0, 0
+    folders = [str(folder)]
+    while folders and entries <= _FEW and size <= _LITTLE:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as found:
+            for entry in found:
+                entries += 1
+                if entries > _FEW:
+                    break
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    size += entry.stat(follow_symlinks=False).st_size
+    return entries <= _FEW and size <= _LITTLE
+
+
 class _Copy:
+    """Copies a folder; `made` then tells what each copied file was, by its path in there."""
+
     def __init__(self, source: Path, target: Path, files: int, size: int) -> None:
         self.source = source
-        self.target = target
         self.made: dict[str, tuple[int, ...]] = {}
+        self._target = str(target)
         self._files, self._most_files = 0, files
         self._size, self._most_size = 0, size
 
-    def folder(self, source: Path, target: Path) -> None:
-        with os.scandir(source) as entries:
+    def folder(self, path: str = "") -> None:
+        """Copy what is in a folder of the source; it is there already."""
+        here = os.path.join(self.source, path)  # noqa: PTH118 - a Path costs as much as a copy
+        with os.scandir(here) as entries:
             for entry in entries:
                 self._count(entry)
-                self._copy(entry, target / entry.name)
-        target.chmod(source.stat().st_mode & 0o777 | stat.S_IRWXU)
+                self._copy(entry, f"{path}/{entry.name}" if path else entry.name)
+        mode = os.stat(here).st_mode & 0o777 | stat.S_IRWXU  # noqa: PTH116 - as above
+        os.chmod(f"{self._target}/{path}", mode)  # noqa: PTH101 - as above
 
-    def _copy(self, entry: os.DirEntry[str], target: Path) -> None:
+    def _copy(self, entry: os.DirEntry[str], path: str) -> None:
+        target = f"{self._target}/{path}"
         if entry.is_symlink():
-            self._link(Path(entry.path), target)
+            self._link(Path(entry.path), path)
         elif entry.is_dir():
             if entry.name not in _SKIPPED and not Path(entry.path, _VIRTUAL_ENVIRONMENT).exists():
-                target.mkdir()
-                self.folder(Path(entry.path), target)
+                os.mkdir(target)  # noqa: PTH102 - as above
+                self.folder(path)
         elif entry.is_file():
-            self._remember(target, _copy_file(entry.path, target))
+            self.made[path] = _identity(_copy_file(entry.path, target))
 
-    def _link(self, link: Path, target: Path) -> None:
+    def _link(self, link: Path, path: str) -> None:
         end = Path(os.path.realpath(link))  # unlike resolve, it bears loops
         if end.is_relative_to(self.source):
+            target = Path(self._target, path)
             # Relative, and without detours: an absolute one would lead to the author's folder.
             target.symlink_to(os.path.relpath(end, link.parent))
-            self._remember(target, target.lstat())
-
-    def _remember(self, target: Path, status: os.stat_result) -> None:
-        self.made[str(target.relative_to(self.target))] = _identity(status)
+            self.made[path] = _identity(target.lstat())
 
     def _count(self, entry: os.DirEntry[str]) -> None:
         self._files += 1
@@ -180,7 +203,7 @@ class _Copy:
             )
 
 
-def _copy_file(source: str, target: Path) -> os.stat_result:
+def _copy_file(source: str, target: str) -> os.stat_result:
     """Content, mode and time: a third of what shutil.copy2 takes, which looks for more."""
     reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:

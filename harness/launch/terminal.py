@@ -48,7 +48,11 @@ class Stream:
         self._open = True
         self._loop = asyncio.get_running_loop()
         os.set_blocking(fd, False)
-        self._loop.add_reader(fd, self._read)
+
+    def listen(self) -> None:
+        """Record from now on whatever comes."""
+        if self._open:
+            self._loop.add_reader(self._fd, self._read)
 
     def drain(self) -> None:
         """Record what is there now; never waits."""
@@ -114,7 +118,12 @@ class Terminal:
         self._streams = (screen, errors)
 
     def started(self) -> None:
-        """The program has its own descriptors now."""
+        """The program has its own descriptors now; what it writes is recorded from here on."""
+        self._close_errors_end()
+        for stream in self._streams:
+            stream.listen()
+
+    def _close_errors_end(self) -> None:
         if self.errors_end >= 0:
             os.close(self.errors_end)
             self.errors_end = -1
@@ -131,7 +140,7 @@ class Terminal:
 
     def close(self) -> None:
         """Hang up."""
-        self.started()
+        self._close_errors_end()
         for stream in self._streams:
             stream.close()
         self._loop.remove_writer(self._fd)

@@ -50,7 +50,7 @@ class WardedProcess:
         self._exited: asyncio.Future[Exit | None] = self._loop.create_future()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._leftovers: list[str] = []
-        self._loop.add_reader(channel, self._read)
+        self._loop.add_reader(channel.fileno(), self._read)
 
     async def wait(self) -> Exit:
         """See `Process.wait`."""
@@ -102,7 +102,7 @@ class WardedProcess:
     def drop(self) -> None:
         """Hang up; the warden then kills whatever is left."""
         if not self._over.done():
-            self._loop.remove_reader(self._channel)
+            self._loop.remove_reader(self._channel.fileno())
             self._channel.close()
             self._settle()
 

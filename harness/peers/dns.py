@@ -56,7 +56,7 @@ class DnsPeer(Peer):
         sock = self._setting.network.listen(*place, transport)
         sock.setblocking(False)
         self._sockets.append(sock)
-        self._loop.add_reader(sock, come, sock)
+        self._loop.add_reader(sock.fileno(), come, sock)
         return sock
 
     def _read(self, datagrams: socket.socket) -> None:
@@ -126,7 +126,7 @@ class DnsPeer(Peer):
 
     def _hang_up(self) -> None:
         for sock in self._sockets:
-            self._loop.remove_reader(sock)
+            self._loop.remove_reader(sock.fileno())
             sock.close()
         self._sockets.clear()
         for task in self._accepting:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MICROSECOND = 6
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def write_record(record: Record, path: Path) -> None:
     """Write the record to a file that `read_record` reads back to the same events."""
     with path.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
         for event in record.events:
-            file.write(json.dumps(_to_json(event), ensure_ascii=False) + "\n")
+            file.write(_ENCODER.encode(_to_json(event)) + "\n")
 
 
 def read_record(path: Path) -> Record:

@@ -59,6 +59,8 @@ def failure_text(verdict: Verdict, *, implementation: str = "", again: str = "")
 
 def harmless(line: str) -> str:
     """A line that does nothing but stand there: no control characters, nothing that turns it."""
+    if line.isprintable():
+        return line
     return "".join(char if char.isprintable() else escape(char, heard=False) for char in line)
 
 
