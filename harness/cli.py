@@ -522,6 +522,7 @@ def list_scenarios(paths: tuple[str, ...], role: str | None, tags: tuple[str, ..
     "--implementation", "of", flag_value="implementation", help="Of wirelab.yaml instead."
 )
 @click.option("--roles", "of", flag_value="roles", help="Of roles.yaml instead.")
+@click.option("--shared", "of", flag_value="shared", help="Of files that scenarios include.")
 def schema(of: str | None) -> int:
     """Print the JSON Schema of scenario files, for editors that complete and explain keys."""
     from harness.load import schema_text  # noqa: PLC0415

@@ -111,7 +111,8 @@ class ScenarioFile(pytest.File):
             return playhouse.plans(self.path)
         except WirelabError as error:
             problems = error.problems if isinstance(error, AuthorError) else ()
-            if any(problem.file == playhouse.shown(self.path) for problem in problems):
+            shown = playhouse.shown(self.path)
+            if any(shown in (problem.file, *problem.included_by) for problem in problems):
                 raise self.CollectError(str(error)) from error
             playhouse.trouble = str(error)
             return ()
@@ -188,7 +189,10 @@ class _Playhouse:
 
     def has(self, path: Path) -> bool:
         """Whether a file is a scenario: `<folder>/<role>/<slug>.yaml`."""
-        return any(path.parent.parent == folder for folder in self._folders)
+        from harness.load import is_shared  # noqa: PLC0415
+
+        inside = any(path.parent.parent == folder for folder in self._folders)
+        return inside and not is_shared(path)
 
     def _request(self, path: Path) -> Request:
         from harness.pipeline import DEFAULT_IMPLEMENTATION, Request  # noqa: PLC0415

@@ -54,11 +54,17 @@ def test_a_yaml_block_is_right(block: Block, tmp_path: Path) -> None:
             block.rewrite(content)
         assert block.text == content
     elif what in {"file", "cast", "expect", "part"}:
+        for shared in blocks(block.document, "yaml"):
+            if shared.label.startswith("shared: "):
+                _written(tmp_path, shared.label.removeprefix("shared: "), shared.text)
         text = block.text if what == "file" else completed(block.text, role)
         _load(_written(tmp_path, f"scenarios/{role}/example.yaml", text), tmp_path)
     elif block.label in {"implementation", "roles"}:
         name = {"implementation": "wirelab.yaml", "roles": "scenarios/roles.yaml"}[block.label]
         _load(_written(tmp_path, name, block.text), tmp_path)
+    elif block.label.startswith("shared: "):
+        name = block.label.removeprefix("shared: ")
+        assert f"include: {name.removeprefix('scenarios/')}" in block.document.read_text("utf-8")
     elif block.label.startswith("write: "):
         _load(_written(tmp_path, block.label.removeprefix("write: "), block.text), tmp_path)
     elif block.label.startswith("wrong: "):

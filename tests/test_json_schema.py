@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.errors import AuthorError
-from harness.load import schema_text
+from harness.load import is_shared, schema_text
 from harness.load.document import read_document
 from harness.load.json_schema import SHAPES
 from harness.load.shapes import shape_of
@@ -56,7 +56,7 @@ def as_json(value: Any) -> Any:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: "/".join(path.parts[-2:]))
 def test_scenarios_are_accepted(path: Path) -> None:
-    assert mistakes(path, "scenario") == []
+    assert mistakes(path, "shared" if is_shared(path) else "scenario") == []
 
 
 @pytest.mark.parametrize("path", IMPLEMENTATIONS, ids=lambda path: path.parent.name)
@@ -74,6 +74,8 @@ def test_what_the_documents_show_is_accepted(block: Any, tmp_path: Path) -> None
     if block.label.startswith("wrong: ") or block.label == "suite":
         return
     of = {"implementation": "implementation", "roles": "roles"}.get(block.label, "scenario")
+    if what.startswith("shared: "):
+        of = "shared"
     if block.label.endswith("wirelab.yaml"):
         of = "implementation"
     path = tmp_path / "example.yaml"
@@ -92,6 +94,8 @@ def _has_wrong_shape(name: str) -> bool:
         document = read_document(FOLDER / f"{name}.yaml")
     except AuthorError:  # no YAML at all
         return False
+    if "include" in (document.data or {}):  # then this is not all that there is
+        return False
     return shape_of(document, SHAPES[_kind(name)]) is None
 
 
@@ -106,7 +110,22 @@ def test_a_wrong_shape_is_refused(name: str) -> None:
 
 def test_there_are_wrong_shapes() -> None:
     assert len(WRONG) > 20
-    assert {_kind(name) for name in WRONG} == set(SHAPES)
+    assert {_kind(name) for name in WRONG} == set(SHAPES) - {"shared"}
+
+
+def test_a_shared_file_has_a_part_of_a_scenario() -> None:
+    """What is not shared is marked in it."""
+    assert len(mistakes(FOLDER / "_wrong-keys.yaml", "shared")) > 2
+    assert mistakes(FOLDER / "_mail.yaml", "shared") == []
+
+
+def test_what_lies_over_an_included_actor_is_a_part_of_one() -> None:
+    """Its kind and its place may be in the other file, and nowhere else."""
+    scenario = {"title": "A", "cast": {"it": {"limit": 5}}}
+    assert not validator("scenario").is_valid(scenario)
+    assert validator("scenario").is_valid({**scenario, "include": "_mail.yaml"})
+    scenario["cast"]["it"] = {"limits": 5}  # type: ignore[index]
+    assert not validator("scenario").is_valid({**scenario, "include": "_mail.yaml"})
 
 
 @pytest.mark.parametrize(

@@ -57,3 +57,43 @@ class TestValues:
         status, out, _ = wirelab("run", "-i", "students")
         assert status == 1
         assert "server< hello" in out
+
+
+class TestInclude:
+    @pytest.fixture(autouse=True)
+    def _scenario(self, course: Path) -> None:
+        cast = "cast:\n  server: {kind: tcp, at: 12000, eol: lf}\n  user: {kind: terminal}\n"
+        assert cast in SCENARIO
+        text = SCENARIO.replace(cast, "include: _echo.yaml\ncast: {server: {eol: lf}}\n")
+        write(course, "scenarios/echo-client/upper.yaml", text)
+        write(course, "scenarios/_echo.yaml", cast.replace(", eol: lf", ", eol: crlf"))
+
+    def test_a_shared_cast_is_played(self, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run")
+        assert status == 0, out
+        assert len(out.splitlines()) == 2  # the shared file is no scenario
+
+    def test_a_wrong_program_is_caught_by_it(self, wirelab: Wirelab) -> None:
+        assert wirelab("run", "-i", "students")[0] == 1
+
+    def test_a_mistake_in_it_is_told_once(self, course: Path, wirelab: Wirelab) -> None:
+        write(course, "scenarios/_echo.yaml", "cast:\n  server: {kind: tpc, at: 12000}\n")
+        for name in ("more", "most"):
+            text = (course / "scenarios/echo-client/upper.yaml").read_text(encoding="utf-8")
+            write(course, f"scenarios/echo-client/{name}.yaml", text)
+        status, out, _ = wirelab("check")
+        assert status == 2
+        assert out == (
+            "scenarios/_echo.yaml:2:18: `kind` must be one of smtp, http, udp, tcp, dns, terminal, "
+            "closed, filtered, unreachable, not `tpc`; did you mean `tcp`? "
+            "(included by scenarios/echo-client/more.yaml and 2 others)\n"
+            "1 problem in 3 files\n"
+        )
+
+    def test_it_cannot_be_played_itself(self, wirelab: Wirelab) -> None:
+        status, _, err = wirelab("run", "scenarios/_echo.yaml")
+        assert status == 2
+        assert err == (
+            "scenarios/_echo.yaml:1:1: the name begins with `_`, so this file is no scenario; "
+            "scenarios include it\n"
+        )

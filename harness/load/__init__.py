@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.errors import AuthorError, Problem
-from harness.load.find import Found, find, folder_with_roles
+from harness.errors import AuthorError, Problem, joined
+from harness.load.find import Found, find, folder_with_roles, is_shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ __all__ = [
     "find_scenarios",
     "folder_with_roles",
     "is_implementation",
+    "is_shared",
     "load_implementation",
     "load_roles",
     "load_scenario",
@@ -37,7 +38,7 @@ def find_scenarios(paths: Iterable[Path]) -> list[Path]:
     """The scenario files of files and folders, each once, folders in order of names.
 
     A folder is `scenarios/` itself or that of one role: `*.yaml` in it and in its
-    folders count, but for `roles.yaml`.
+    folders count, but for `roles.yaml` and what scenarios include (`_*`).
 
     Raises:
         AuthorError: if a path does not exist.
@@ -60,22 +61,26 @@ def load_scenarios(
     paths: Iterable[Path], roles: Mapping[str, Role]
 ) -> tuple[list[Scenario], list[Problem]]:
     """The scenarios of files and folders that are right, and the problems of the others."""
+    from harness.load.include import Includes  # noqa: PLC0415 - imports pydantic
+    from harness.load.scenario import load_scenario  # noqa: PLC0415
+
     scenarios: dict[str, Scenario] = {}
     problems: list[Problem] = []
     try:
         files = find_scenarios(paths)
     except AuthorError as error:
         return [], list(error.problems)
+    includes = Includes()
     for path in files:
         try:
-            scenario = load_scenario(path, roles)
+            scenario = load_scenario(path, roles, includes)
         except AuthorError as error:
             problems += error.problems
             continue
         first = scenarios.setdefault(scenario.id, scenario)
         if first is not scenario:
             problems.append(Problem(str(path), 1, 1, f"{first.file} is {scenario.id} already"))
-    return list(scenarios.values()), problems
+    return list(scenarios.values()), joined(problems)
 
 
 def load_roles(folder: Path | None = None) -> dict[str, Role]:

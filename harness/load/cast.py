@@ -76,6 +76,7 @@ _FITS: dict[ActorKind, set[str]] = {
     K.UNREACHABLE: {"tcp", "udp", "icmp", "smtp", "http", "pop3"},
 }
 
+_NO_FAULTS = Faults()
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _MAILBOX = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _REPLY = re.compile(r"[2-5][0-9][0-9](?:[ -].*)?", re.DOTALL)
@@ -247,7 +248,9 @@ class _Actors:
     # -- what goes wrong --------------------------------------------------------------
 
     def _faults(self, shape: FaultsShape, *path: str) -> Faults:
-        keys = [fault.name for fault in fields(Faults) if fault.name in type(shape).model_fields]
+        keys = [fault.name for fault in fields(Faults) if shape.says(fault.name)]
+        if not keys:  # nearly always
+            return _NO_FAULTS
         return Faults(**{key: self._choice(getattr(shape, key), *path, key) for key in keys})
 
     def _choice(self, hit: Any, *path: str) -> Choice:

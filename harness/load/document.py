@@ -82,6 +82,7 @@ class Document:
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
     styles: dict[Path, str] = field(default_factory=dict)  # of scalars: "", ', ", | or >
+    files: dict[Path, str] = field(default_factory=dict)  # of what stands in another file
     problems: list[Problem] = field(default_factory=list)
 
     def value_place(self, path: Path) -> Place:
@@ -95,10 +96,18 @@ class Document:
         return self.keys.get(path) or self.value_place(path)
 
     def complain(self, path: Path, message: str, *, key: bool = False) -> None:
-        """Note a problem at a value, or at its key."""
-        self.complain_at(self.key_place(path) if key else self.value_place(path), message)
+        """Note a problem at a value, or at its key; it names the file in which that stands."""
+        place = self.key_place(path) if key else self.value_place(path)
+        while path and path not in self.values:
+            path = path[:-1]
+        if file := self.files.get(path):
+            by = (self.file,)
+            self.problems.append(Problem(file, *place, visible(message), by))
+        else:
+            self.complain_at(place, message)
 
     def complain_at(self, place: Place, message: str) -> None:
+        """Note a problem at a place of this very file."""
         self.problems.append(Problem(self.file, place.line, place.column, visible(message)))
 
     def raise_problems(self) -> None:

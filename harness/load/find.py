@@ -70,7 +70,16 @@ def _files(place: Path) -> Iterable[Path]:
     if not _is(place, Path.is_dir):
         return [place] if _is(place, Path.exists) else []
     files = sorted([*place.glob("*.yaml"), *place.glob("*/*.yaml")])
-    return [file for file in files if file.name != _ROLES and not file.parent.name.startswith(".")]
+    return [
+        file
+        for file in files
+        if file.name != _ROLES and not file.parent.name.startswith(".") and not is_shared(file)
+    ]
+
+
+def is_shared(path: Path) -> bool:
+    """Whether a file is no scenario but included by some: its name, or its folder's, tells."""
+    return path.name.startswith("_") or path.parent.name.startswith("_")
 
 
 def _complain(missing: Sequence[str], paths: Sequence[str]) -> None:

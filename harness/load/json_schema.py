@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from harness.load.cast import keys_of
-from harness.load.schema import ImplementationShape, RolesShape, ScenarioShape
+from harness.load.schema import ImplementationShape, RolesShape, ScenarioShape, SharedShape
 from harness.model.scenario import ActorKind
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: The files that people write, by what they hold.
 SHAPES: Mapping[str, type[Shape]] = {
     "scenario": ScenarioShape,
+    "shared": SharedShape,
     "implementation": ImplementationShape,
     "roles": RolesShape,
 }
@@ -37,6 +38,7 @@ def schema_text(of: str) -> str:
     """The JSON Schema (2020-12) of a kind of file, one of `SHAPES`, as it is published."""
     schema = SHAPES[of].model_json_schema(schema_generator=_Generator)
     if actor := schema.get("$defs", {}).get("ActorShape"):
+        schema = _with_overlays(schema, actor)
         schema["$defs"]["ActorShape"] = _by_kind(actor)
     whole = {"$schema": DIALECT, **_without_titles(schema)}
     return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
@@ -59,6 +61,23 @@ def _without_titles(schema: Any) -> Any:
         key: _without_titles(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
+    }
+
+
+def _with_overlays(schema: dict[str, Any], actor: Mapping[str, Any]) -> dict[str, Any]:
+    """With `include`, an actor may say a part only: the rest of it is in another file."""
+    cast = dict(schema["properties"]["cast"])
+    whole = {**cast}
+    part = {**cast, "additionalProperties": {"$ref": "#/$defs/PartOfActor"}}
+    del cast["additionalProperties"]
+    keys = {"type": "object", "properties": actor["properties"], "additionalProperties": False}
+    return {
+        **schema,
+        "$defs": {**schema["$defs"], "PartOfActor": keys},
+        "properties": {**schema["properties"], "cast": cast},
+        "if": {"required": ["include"]},
+        "then": {"properties": {"cast": part}},
+        "else": {"properties": {"cast": whole}},
     }
 
 

@@ -11,6 +11,8 @@ from harness.load.addresses import parse_address, parse_host
 from harness.load.cast import read_cast
 from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
+from harness.load.find import is_shared
+from harness.load.include import Includes
 from harness.load.mail import check_mail
 from harness.load.names import check_aliases, read_records
 from harness.load.schema import ScenarioShape
@@ -50,13 +52,22 @@ _REQUIREMENT = re.compile(r"[A-Z][0-9]+")
 _ADDRESS_FIELDS = ("host", "port", "address")
 
 
-def load_scenario(path: FilePath, roles: Mapping[str, Role]) -> Scenario:
-    """The scenario of a file.
+def load_scenario(
+    path: FilePath, roles: Mapping[str, Role], includes: Includes | None = None
+) -> Scenario:
+    """The scenario of a file; `includes` has what was included before, to be used again.
 
     Raises:
-        AuthorError: with every problem of the file.
+        AuthorError: with every problem of the file, and of the files that it includes.
     """
     document = read_document(path)
+    if is_shared(path):
+        message = "the name begins with `_`, so this file is no scenario; scenarios include it"
+        document.complain((), message)
+        document.raise_problems()
+    if isinstance(document.data, dict):
+        (includes or Includes()).complete(document)
+        document.raise_problems()
     shape = shape_of(document, ScenarioShape)
     role = _role(document, path, roles)
     exchange = read_exchange(document) if isinstance(document.data, dict) else None
@@ -158,7 +169,11 @@ class _Maker:
             catches=shape.catches or None,
             points=shape.points,
             limits=Limits(play=shape.timeout, quiet=shape.patience),
-            lines={key: document.keys[(key,)].line for key in document.data},
+            lines={
+                key: document.keys[key,].line
+                for key in document.data
+                if (key,) not in document.files
+            },
         )
         # the values of a case come in when its play is planned, those of the scenario with them
         return scenario if cases else substitute(scenario, shape.values)
@@ -352,14 +367,19 @@ class _Maker:
 
     def _check_parameters(self, known: Mapping[str, None]) -> None:
         used = set()
-        for place, name in (*self._parameters_of_exchange(), *self._parameters_of_data()):
+        for place, name in self._parameters_of_exchange():
             used.add(name)
             if name not in known:
                 self._document.complain_at(place, _unknown_parameter(name, known, self._role))
+        for path, name in self._parameters_of_data():
+            used.add(name)
+            if name not in known:
+                self._complain(path, _unknown_parameter(name, known, self._role))
         if self._document.problems:  # a name that is misspelt is told above
             return
         for name in self._shape.values:
-            if name not in used:
+            # of what others share, a scenario may leave something alone
+            if name not in used and ("values", name) not in self._document.files:
                 message = f"`{name}` is used nowhere; write `${{{name}}}` where it is meant"
                 self._complain(("values", name), message, key=True)
 
@@ -374,12 +394,12 @@ class _Maker:
         found = re.search(rf"\$\{{\s*{re.escape(name)}\s*\}}", self._document.source[line - 1])
         return Place(line, found.start() + 1 if found else 1)
 
-    def _parameters_of_data(self) -> Iterator[tuple[Place, str]]:
+    def _parameters_of_data(self) -> Iterator[tuple[Path, str]]:
         for path, text in _texts(self._document.data, ()):
             if path[0] not in {"exchange", "cases", "values"} and "${" in text:
                 for name in PARAMETER.findall(text):
                     if path[0] != "expect" or name not in self._losses():
-                        yield self._document.value_place(path), name
+                        yield path, name
 
 
 def _slug(name: str) -> str:

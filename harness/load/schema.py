@@ -310,6 +310,11 @@ class SegmentsShape(Shape):
     )
 
 
+# One for all: a default that pydantic copies costs more than the rest of an actor.
+_NO_FAULTS = FaultsShape()
+_NO_LOSS = SegmentsShape(lose=[])
+
+
 class ActorShape(FaultsShape):
     """One of the cast: who stands there beside the program, and how it behaves."""
 
@@ -381,11 +386,12 @@ class ActorShape(FaultsShape):
     )
     foreign: Hit = Field([], description=f"These answers come from another port ({_BY_ORDINAL}).")
     hear: FaultsShape = Field(
-        default_factory=FaultsShape,
+        default_factory=lambda: _NO_FAULTS,
         description="What goes wrong with the datagrams that are sent to it.",
     )
     segments: SegmentsShape = Field(
-        SegmentsShape(lose=[]), description="What goes wrong with segments of TCP from the program."
+        default_factory=lambda: _NO_LOSS,
+        description="What goes wrong with segments of TCP from the program.",
     )
 
 
@@ -491,15 +497,19 @@ class DemandsShape(Shape):
     )
 
 
+_NO_DEMANDS = DemandsShape()
+
+
 class ExpectShape(DemandsShape):
     """What must be found when the play is over, and what only should or may."""
 
     should: DemandsShape = Field(
-        default_factory=DemandsShape,
+        default_factory=lambda: _NO_DEMANDS,
         description="What is told when it is missed, and fails nothing.",
     )
     may: DemandsShape = Field(
-        default_factory=DemandsShape, description="The same, for what is less important still."
+        default_factory=lambda: _NO_DEMANDS,
+        description="The same, for what is less important still.",
     )
 
 
@@ -538,7 +548,56 @@ Ways = Annotated[
 ]
 
 
-class ScenarioShape(Shape):
+class SharedShape(Shape):
+    """What several scenarios share, and include."""
+
+    include: OneOrMany = Field(
+        [],
+        description="Shared files (_NAME.yaml), beside this one or one folder above; what stands "
+        "here goes first, and the last file before the others.",
+        examples=["_mail.yaml"],
+    )
+    cast: dict[Text, ActorShape] = Field(
+        {},
+        description="Who is there beside the program, by name: {mail: {kind: smtp, at: 25}}.",
+        json_schema_extra={"propertyNames": {"pattern": "^[a-z][a-z0-9-]*$"}},
+    )
+    names: dict[Text, Records] = Field(
+        {},
+        description="Names beside those of the cast, for programs that ask: an address, a list of "
+        "them, or records by type: {qq.com: {MX: [10 smtp.qq.com]}}.",
+    )
+    program: dict[Text, OneOrMany] = Field(
+        {}, description="Parameters of the role (`wirelab roles ROLE`), where not the defaults."
+    )
+    values: dict[Text, Text] = Field(
+        {},
+        description="What ${name} stands for in this scenario, by name: {reader: bo@example.test}.",
+    )
+    uses: list[Text] = Field(
+        [],
+        description="Features of the role that the scenario needs; it is skipped for a program "
+        "that lacks one of them.",
+    )
+    needs: list[Annotated[Text, _looks(enum=list(NEEDS))]] = Field(
+        [],
+        description="What it needs of the network; it is skipped where that is missing.  What the "
+        "cast shows need not be written.",
+    )
+    tags: list[Text] = Field([], description="Words for --tag.")
+    patience: Duration = Field(
+        4.0,
+        description="The play ends when nothing happened for so long; 4s if it is missing.",
+        examples=["6s"],
+    )
+    timeout: Duration = Field(
+        30.0,
+        description="The play ends after so long in any case; 30s if it is missing.",
+        examples=["1min"],
+    )
+
+
+class ScenarioShape(SharedShape):
     """A scenario: what is played around a program, and what it must do."""
 
     title: Text = Field(
@@ -554,36 +613,11 @@ class ScenarioShape(Shape):
     covers: list[Annotated[Text, _looks(type="string", pattern=r"^[A-Z][0-9]+$")]] = Field(
         [], description="Requirements that it proves, such as W5."
     )
-    tags: list[Text] = Field([], description="Words for --tag.")
-    uses: list[Text] = Field(
-        [],
-        description="Features of the role that the scenario needs; it is skipped for a program "
-        "that lacks one of them.",
-    )
-    needs: list[Annotated[Text, _looks(enum=list(NEEDS))]] = Field(
-        [],
-        description="What it needs of the network; it is skipped where that is missing.  What the "
-        "cast shows need not be written.",
-    )
     points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         1, description="What it counts; 1 if it is missing."
     )
-    timeout: Duration = Field(
-        30.0,
-        description="The play ends after so long in any case; 30s if it is missing.",
-        examples=["1min"],
-    )
-    patience: Duration = Field(
-        4.0,
-        description="The play ends when nothing happened for so long; 4s if it is missing.",
-        examples=["6s"],
-    )
     catches: Text = Field(
         "", description="The fault in fixtures/mutants/ that it finds; for Wirelab's own scenarios."
-    )
-    values: dict[Text, Text] = Field(
-        {},
-        description="What ${name} stands for in this scenario, by name: {reader: bo@example.test}.",
     )
     cases: list[dict[Text, Text]] = Field(
         [],
@@ -596,19 +630,6 @@ class ScenarioShape(Shape):
         description="How what actors say over TCP is cut: one play for each way.  The next piece "
         "goes out when the program has read the last one; a number is so many octets.",
         examples=[["whole", "bytewise", 5, "at-line-ends"]],
-    )
-    names: dict[Text, Records] = Field(
-        {},
-        description="Names beside those of the cast, for programs that ask: an address, a list of "
-        "them, or records by type: {qq.com: {MX: [10 smtp.qq.com]}}.",
-    )
-    cast: dict[Text, ActorShape] = Field(
-        {},
-        description="Who is there beside the program, by name: {mail: {kind: smtp, at: 25}}.",
-        json_schema_extra={"propertyNames": {"pattern": "^[a-z][a-z0-9-]*$"}},
-    )
-    program: dict[Text, OneOrMany] = Field(
-        {}, description="Parameters of the role (`wirelab roles ROLE`), where not the defaults."
     )
     exchange: Block = Field("", description=_NOTATION)
     expect: ExpectShape = Field(

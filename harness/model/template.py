@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from itertools import groupby
+from operator import is_
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -133,13 +134,16 @@ def _substitute(value: Any, values: Mapping[str, str]) -> Any:
         holes = any(isinstance(part, Parameter) for part in value.parts)
         return Template.of(*(_fill(part, values) for part in value.parts)) if holes else value
     if isinstance(value, dict):
-        return {_substitute(k, values): _substitute(v, values) for k, v in value.items()}
+        filled = {_substitute(k, values): _substitute(v, values) for k, v in value.items()}
+        same = all(map(is_, filled.values(), value.values())) and all(map(is_, filled, value))
+        return value if same else filled
     if isinstance(value, tuple):
-        return tuple(_substitute(item, values) for item in value)
+        items = tuple(_substitute(item, values) for item in value)
+        return value if all(map(is_, items, value)) else items
     changed = {}
     for name in _field_names(type(value)):  # type: ignore[arg-type]  # a type is hashable
         old = getattr(value, name)
-        if (new := _substitute(old, values)) != old:
+        if (new := _substitute(old, values)) is not old:
             changed[name] = new
     return replace(value, **changed) if changed else value
 

@@ -1,8 +1,9 @@
 """The files of fixtures/bad_scenarios/, and what is said of each.
 
-Every `<name>.yaml` has a `<name>.txt` with all that loading it complains about.  After a
-message has been changed on purpose, `python -m tests.load.golden` writes them anew, and the
-published JSON Schemas too: read the difference before you commit it.
+Every `<name>.yaml` has a `<name>.txt` with all that loading it complains about, but for
+those that others include: `_<name>.yaml`.  After a message has been changed on purpose,
+`python -m tests.load.golden` writes them anew, and the published JSON Schemas too: read the
+difference before you commit it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "fixtures" / "bad_scenarios"
 #: Where the JSON Schema of each kind of file is published.
 PUBLISHED = {
-    of: ROOT / "scenarios" / f"{of}.schema.json" for of in ("scenario", "implementation", "roles")
+    of: ROOT / "scenarios" / f"{of}.schema.json"
+    for of in ("scenario", "shared", "implementation", "roles")
 }
 
 
 def names() -> list[str]:
     """The files by name, without their ending."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(path.stem for path in FOLDER.glob("[!_]*.yaml"))
 
 
 def complaints(name: str) -> str:

@@ -23,9 +23,9 @@ def test_every_problem_of_a_bad_file_is_told(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_problem_stands_in_its_file(name: str) -> None:
     """Line and column lead an editor to something."""
-    lines = (FOLDER / f"{name}.yaml").read_bytes().decode("utf-8", "replace").splitlines() or [""]
     for complaint in complaints(name).splitlines():
-        _, line, column, _ = complaint.split(":", 3)
+        file, line, column, _ = complaint.split(":", 3)
+        lines = (FOLDER / file).read_bytes().decode("utf-8", "replace").splitlines() or [""]
         assert 1 <= int(column) <= len(lines[int(line) - 1]) + 1
 
 
