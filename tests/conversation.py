@@ -3,8 +3,8 @@
 A script is written in the notation itself, from the harness's point of view, one event a
 line: `mail< QUIT` the actor heard, `mail> 250 ok` it said (`@n` in front: by entry n),
 `mail! opened`, `mail! eof`, `mail! stands HOST PORT`, `program! exit 0`, `program! signal 11`,
-`program! stopped WHY`, `screen: text`, `errors: text`, `file NAME: text`, `mailbox NAME: mail`,
-`dns! unknown TYPE NAME`.
+`program! started`, `program! stopped WHY`, `program! told kill` (by the scenario), `screen: text`,
+`errors: text`, `file NAME: text`, `mailbox NAME: mail`, `dns! unknown TYPE NAME`.
 """
 
 from __future__ import annotations
@@ -73,12 +73,15 @@ def _act(actor: str, number: int, text: str, at: float, entry: int | None) -> Ev
         kind, name = rest.split()
         facts = {"name": name, "type": kind, "unknown": name}
         return Event(at, What.SAID, actor, number, facts=facts)
+    if act == "told":  # by the scenario: kill, stop or restart
+        return Event(at, What.STOPPED, PROGRAM, note="the scenario says so", facts={"act": rest})
     if act in ("stands", "listening"):
         host, port = rest.split()
         return Event(at, What(act), actor, facts={"host": host, "port": int(port)})
     if actor == PROGRAM:
         note, _, elsewhere = rest.partition(" elsewhere ")
-        return Event(at, What(act), actor, 0, note=note, facts={"elsewhere": elsewhere})
+        facts = {"elsewhere": elsewhere} if elsewhere else {}
+        return Event(at, What(act), actor, 0, note=note, entry=entry, facts=facts)
     return Event(at, What(act), actor, number, note=rest, entry=entry)
 
 

@@ -452,6 +452,44 @@ class TestOrder:
         assert instead(follower) is None
 
 
+class TestLives:
+    """The program is killed, ends, and is started again."""
+
+    @pytest.mark.parametrize(
+        ("demand", "end", "state"),
+        [
+            ("0", "exit 0", D),
+            ("0", "exit 1", M),
+            ("3", "exit 3", D),
+            ("nonzero", "exit 1", D),
+            ("nonzero", "signal 15", D),
+            ("nonzero", "exit 0", M),
+            ("0", "signal 15", M),
+        ],
+    )
+    def test_an_end_is_expected_with_its_status(self, demand: str, end: str, state: State) -> None:
+        script = f"program! started\nprogram! {end}\n"
+        follower = follow(f"program! expect exit {demand}\n", SMTP, script)
+        assert [line.state for line in follower.lines] == [state]
+
+    def test_an_end_is_that_of_the_life_in_which_it_is_expected(self) -> None:
+        exchange = "program! restart\nprogram! expect exit 0\n"
+        killed = "program! started\nprogram! told restart\nprogram! signal 9\n"
+        again = killed + "program! started\n@0 program! acted\n"
+        assert not follow(exchange, SMTP, again).complete
+        assert met(follow(exchange, SMTP, again + "program! exit 0\n"))
+
+    def test_a_prompt_of_the_last_life_is_no_beginning_of_a_line(self) -> None:
+        exchange = "user< Welcome\nuser< Welcome\n"
+        script = "program! started\nscreen: Welcome\\r\\n> \nprogram! started\nscreen: Welcome\n"
+        assert met(follow(exchange, cast(user=ActorKind.TERMINAL), script))
+
+    def test_what_was_done_with_the_program_stands_in_the_transcript(self) -> None:
+        script = "program! started\nprogram! told kill\nprogram! signal 9\nprogram! started\n"
+        acts = [u.act for u in follow("", SMTP, script).transcript if u.actor == PROGRAM]
+        assert acts == ["killed", "started again"]
+
+
 class TestClocks:
     """Events of the scripts come a tenth of a second apart, the first one at 0.1 s."""
 

@@ -366,6 +366,11 @@ class ScreenEar(StreamEar):
         super().__init__(key, actor, bound)
         self._read: tuple[object, int] = (None, 0)  # for whom, and up to where in the buffer
 
+    def start_again(self, at: float) -> None:
+        """What a life of the program left of a line is no beginning of the next life's."""
+        if self._buffer and not self._buffer.endswith("\n"):
+            self.hear(Utterance(at, self.key[0], 1, Message(said=False, data=b"\n", texts=("",))))
+
     def unheard(self) -> Utterance | None:
         return None  # what a program prints besides is its own affair
 

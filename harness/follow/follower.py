@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.follow.ear import Ear, Key, Step, make_ear
+from harness.follow.ear import Ear, Key, ScreenEar, Step, make_ear
 from harness.follow.lines import (
     EXPECTED_ENDS,
     EXPECTED_EXIT,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PERFORMING = (What.SAID, What.FAULT, What.ACTED, What.BROKEN)
 _COMINGS_AND_GOINGS = (What.OPENED, What.LEFT, What.STALLED)
+_ENDINGS = {"kill": "killed", "stop": "told to end", "restart": "killed, to be started again"}
 _ENDS = {What.EOF: "eof", What.RESET: "reset"}
 
 
@@ -47,7 +48,8 @@ class Follower:
         self._ears: dict[Key, Ear] = {}
         self._framings: dict[tuple[str, int], Framing | None] = {}
         self._ends: dict[tuple[str, int], Utterance] = {}
-        self._exit: Event | None = None
+        self._exit: Event | None = None  # of the program's present life
+        self._lives = 0
         self._spans: list[Span] = []
         self._cursor = 0  # of the first line that is not settled
         self._build(exchange)
@@ -91,12 +93,10 @@ class Follower:
         elif event.what in (What.FAULT, What.HURRIED) or self._happened_to_an_actor(event):
             number = event.connection or 1
             self.transcript.append(Utterance(event.at, event.actor, number, act=event.note))
-        elif event.what is What.EXITED:
-            self._exit = event
+        elif event.actor == PROGRAM:
+            self._program(event)
         elif event.actor in self._cast and event.what in (*_COMINGS_AND_GOINGS, *_ENDS):
             self._opened_or_ended(event)
-        elif event.what is What.GAVE_UP:
-            self.finish(event.at)  # what our own ending of the program brings comes too late
         self._walk(event.at)
 
     def finish(self, at: float) -> None:
@@ -204,7 +204,8 @@ class Follower:
             return self._ear(self._key(line.entry)).settle_end(line, end)
         if act.name == EXPECTED_EXIT and self._exit is not None:
             end = Utterance(self._exit.at, PROGRAM, 0, act=_exit_text(self._exit))
-            if self._exit.facts.get("status") == act.status:
+            status = self._exit.facts.get("status")
+            if status == act.status or (act.status is None and status != 0):
                 line.done(self._exit.at, end)
             else:
                 line.miss(end)
@@ -218,6 +219,26 @@ class Follower:
             line.miss(Utterance(event.at, event.actor, event.connection, act=event.note))
         else:
             line.done(event.at)
+
+    def _program(self, event: Event) -> None:
+        if event.what is What.EXITED:
+            self._exit = event
+        elif event.what is What.STARTED:
+            self._started(event.at)
+        elif event.what is What.STOPPED and (act := str(event.facts.get("act", ""))):
+            self.transcript.append(Utterance(event.at, PROGRAM, 0, act=_ENDINGS[act]))
+        elif event.what is What.GAVE_UP:
+            self.finish(event.at)  # what our own ending of the program brings comes too late
+
+    def _started(self, at: float) -> None:
+        self._lives += 1
+        self._exit = None
+        if self._lives == 1:
+            return
+        self.transcript.append(Utterance(at, PROGRAM, 0, act="started again"))
+        for ear in self._ears.values():
+            if isinstance(ear, ScreenEar):
+                ear.start_again(at)
 
     # -- what is heard ----------------------------------------------------------------
 

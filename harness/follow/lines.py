@@ -127,6 +127,12 @@ class Line:
         return act.name not in (*EXPECTED_ENDS, EXPECTED_EXIT) and not self.open_ended
 
     @property
+    def ends_program(self) -> bool:
+        """Whether the end of the program is what met it."""
+        act = self.entry.act
+        return self.state is State.DONE and act is not None and act.name == EXPECTED_EXIT
+
+    @property
     def untimely(self) -> bool:
         """Whether it was met too early, or too late."""
         met = self.state is State.DONE and self.at is not None

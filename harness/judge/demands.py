@@ -18,6 +18,7 @@ from harness.judge.wording import (
     shown_pattern,
     shown_text,
     shown_words,
+    signal_name,
 )
 from harness.match import match_whole
 from harness.model.record import PROGRAM, SEEN, Record, What
@@ -65,10 +66,13 @@ def unmet(demand: Demand, scenario: Scenario, record: Record) -> list[Finding]:
 
 
 def _unmet_exit(demand: ExitDemand, scenario: Scenario, record: Record) -> Iterator[Finding]:
-    exits = record.of(What.EXITED)
-    if not exits or any(record.of(What.STOPPED)):
+    life = record.lives[-1]
+    exits = life.of(What.EXITED)
+    if not exits or not all("act" in event.facts for event in life.of(What.STOPPED)):
         return  # that it never ended is a finding of its own
     status = exits[0].facts.get("status")
+    if status is None and any(life.of(What.STOPPED)) and demand.status is not None:
+        yield _ended_by_a_signal(demand, scenario, life)
     if status is None or (status == demand.status if demand.status is not None else status != 0):
         return
     if demand.status is None:
@@ -86,8 +90,26 @@ def _unmet_exit(demand: ExitDemand, scenario: Scenario, record: Record) -> Itera
         expected="nonzero" if demand.status is None else str(demand.status),
         observed=str(status),
         at_s=exits[0].at,
-        ladder=last_words(record),
+        ladder=last_words(life),
         cause=status != 0 and not record.of(What.HEARD, What.OPENED),
+    )
+
+
+def _ended_by_a_signal(demand: ExitDemand, scenario: Scenario, life: Record) -> Finding:
+    """The scenario stopped it, and it did not see to its own end; other signals crash it."""
+    event = life.of(What.EXITED)[0]
+    number = int(event.facts["signal"])
+    return Finding(
+        level=demand.level,
+        actor=PROGRAM,
+        file=scenario.file,
+        line=demand.line,
+        headline=f"The program was ended by {signal_name(number)}, "
+        f"where exit status {demand.status} was expected.",
+        expected=str(demand.status),
+        observed=f"signal {number}",
+        at_s=event.at,
+        ladder=last_words(life),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.follow import Follower, Line, State, Utterance
 from harness.judge.wording import quoted, quoted_text, shown_bytes, shown_pattern, shown_text
 from harness.model.exchange import Arrow, GroupKind
+from harness.model.record import PROGRAM
 from harness.model.scenario import Actor, ActorKind, Level, Scenario
 from harness.model.verdict import Finding, Mark, Rung
 from harness.notation import format_act, format_template
@@ -83,20 +84,40 @@ def _expectation_headline(line: Line, act: str) -> str:
     if act == "expect silence":
         return _noise_headline(line)
     if act == "expect exit":
-        return f"The program did not end as it should: {_observed(line.instead)}."
+        return _exit_headline(line)
     return _end_headline(line, act)
+
+
+def _exit_headline(line: Line) -> str:
+    act, end = line.entry.act, line.instead.act if line.instead else ""
+    status = act.status if act else None
+    wanted = "a status other than 0" if status is None else f"exit status {status}"
+    if not end:
+        return f"The program did not end, where {wanted} was expected."
+    how = f"was {end}" if end.startswith("ended") else f"ended with {end}"
+    return f"The program {how}, where {wanted} was expected."
 
 
 def _part_headline(follower: Follower, line: Line, actor: Actor | None) -> str:
     """Where the actor itself was to say or do something."""
     name = line.entry.actor
+    if name == PROGRAM:
+        return f"The program {line.instead.act}." if line.instead else _never_came_to(line)
     if line.instead and line.instead.message is None and line.instead.act not in _ACTS:
         return f"{name} could not do its part: {line.instead.act}."
     if _never_connected(follower, actor):
         return f"The program never connected to {name}."
     if actor and actor.autonomous:
         return f"{name} never had reason to say {quoted(demanded(line))}."
-    return f"{name} never came to {quoted(demanded(line))}: the program did not go on."
+    return _never_came_to(line)
+
+
+def _never_came_to(line: Line) -> str:
+    name, what = line.entry.actor, demanded(line)
+    came = f"It never came to {quoted(f'{name}! {what}')}"
+    if name != PROGRAM:
+        came = f"{name} never came to {quoted(what)}"
+    return f"{came}: the program did not go on."
 
 
 _HEARING = (Arrow.HEARS, Arrow.MAY_HEAR)

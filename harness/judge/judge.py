@@ -79,7 +79,7 @@ def _findings(plan: Plan, record: Record, follower: Follower) -> list[Finding]:
     scenario = _with_addresses(plan, record)
     if finding := not_played(plan, scenario, record):
         return [finding]
-    first, last = faults_of_program(plan, scenario, record)
+    first, last = faults_of_program(plan, scenario, record, _awaited_ends(follower))
     demanded = [
         finding for demand in scenario.demands for finding in unmet(demand, scenario, record)
     ]
@@ -89,6 +89,11 @@ def _findings(plan: Plan, record: Record, follower: Follower) -> list[Finding]:
         first = [replace(finding, cause=False) for finding in first]
         return _once([*missed, *first, *demanded, *last])
     return _once([*first, *missed, *demanded, *last])
+
+
+def _awaited_ends(follower: Follower) -> set[float]:
+    """When the program ended as the exchange says that it must."""
+    return {line.at for line in follower.lines if line.ends_program and line.at is not None}
 
 
 def _came_first(scenario: Scenario, missed: list[Finding], crash: Finding) -> bool:

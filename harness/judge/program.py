@@ -7,12 +7,14 @@ import signal
 from typing import TYPE_CHECKING
 
 from harness.judge.evidence import last_words, printed
-from harness.judge.wording import shown_line, shown_text
+from harness.judge.wording import shown_line, shown_text, signal_name
 from harness.model.record import PROGRAM, Event, Record, What
 from harness.model.scenario import Level, Scenario
 from harness.model.verdict import Finding, Rung
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from harness.model.plan import Plan
 
 _PYTHON = re.compile(
@@ -57,25 +59,37 @@ def _never_listened(scenario: Scenario, record: Record, event: Event) -> Finding
 
 
 def faults_of_program(
-    plan: Plan, scenario: Scenario, record: Record
+    plan: Plan, scenario: Scenario, record: Record, awaited: Collection[float]
 ) -> tuple[list[Finding], list[Finding]]:
-    """Findings to tell before those of the exchange, because they cause them, and after."""
-    first: list[Finding] = []
-    ended = next(iter(record.of(What.EXITED)), None)
-    crash, died = _crash(record), _died(plan, record)
-    words = last_words(record)
-    if crash and ended and not _ours(record) and ended.facts.get("status") != 0:
+    """Findings to tell before those of the exchange, because they cause them, and after.
+
+    `awaited` are the moments of ends that the exchange asked for.
+    """
+    first = [
+        finding
+        for life in record.lives
+        for finding in _faults_of_life(plan, scenario, life, awaited)
+    ]
+    return first, _endings(scenario, record)
+
+
+def _faults_of_life(
+    plan: Plan, scenario: Scenario, life: Record, awaited: Collection[float]
+) -> Iterator[Finding]:
+    ended = next(iter(life.of(What.EXITED)), None)
+    crash, died = _crash(life), _died(plan, life, awaited)
+    words = last_words(life)
+    if crash and ended and not _ours(life) and ended.facts.get("status") != 0:
         headline = f"The program crashed: {crash}."
-        first.append(_finding(scenario, headline, ended, words, cause=True))
+        yield _finding(scenario, headline, ended, words, cause=True)
     elif died:
-        first.append(_finding(scenario, f"{died}.", ended, words, why=crash, cause=True))
+        yield _finding(scenario, f"{died}.", ended, words, why=crash, cause=True)
     elif crash:
         headline = f"An error went unhandled: {crash}."
-        first.append(_finding(scenario, headline, None, level=Level.SHOULD))
-    for event in record.of(What.FLOODED):
+        yield _finding(scenario, headline, None, level=Level.SHOULD)
+    for event in life.of(What.FLOODED):
         headline = f"The program wrote without end to its {event.note}; it was stopped."
-        first.append(_finding(scenario, headline, event, words, cause=True))
-    return first, _endings(scenario, record)
+        yield _finding(scenario, headline, event, words, cause=True)
 
 
 def names_of_nobody(scenario: Scenario, record: Record) -> list[Finding]:
@@ -117,20 +131,19 @@ def _crash(record: Record) -> str:
     return ""
 
 
-def _ours(record: Record) -> bool:
+def _ours(life: Record) -> bool:
     """Whether the harness, or the scenario, ended the program."""
-    acts = (event.actor == PROGRAM for event in record.of(What.ACTED))
-    return any(record.of(What.STOPPED)) or any(acts)
+    return any(life.of(What.STOPPED))
 
 
-def _died(plan: Plan, record: Record) -> str:
+def _died(plan: Plan, life: Record, awaited: Collection[float]) -> str:
     """Ended by a signal that was not ours, or a server that ended in the middle of the play."""
-    exits = record.of(What.EXITED)
-    if not exits or _ours(record):
+    exits = life.of(What.EXITED)
+    if not exits or _ours(life):
         return ""
     if "signal" in exits[0].facts:
         return f"The program was ended by {_exit_text(exits[0])}"
-    if plan.role.listens is not None:
+    if plan.role.listens is not None and exits[0].at not in awaited:
         return f"The program ended in the middle of the play ({_exit_text(exits[0])})"
     return ""
 
@@ -138,11 +151,7 @@ def _died(plan: Plan, record: Record) -> str:
 def _exit_text(event: Event) -> str:
     if "signal" not in event.facts:
         return f"exit status {event.facts.get('status')}"
-    number = int(event.facts["signal"])
-    try:
-        return f"signal {number}, {signal.Signals(number).name}"
-    except ValueError:
-        return f"signal {number}"
+    return signal_name(int(event.facts["signal"]))
 
 
 def _endings(scenario: Scenario, record: Record) -> list[Finding]:
@@ -152,9 +161,12 @@ def _endings(scenario: Scenario, record: Record) -> list[Finding]:
             after = f"it was stopped after {event.at:.1f} s{_limit_reached(record)}"
             headline = f"The program never ended; {after}."
             findings.append(_finding(scenario, headline, event, last_words(record)))
-        elif event.note == "the play is over" and _killed(record):
+        elif event.note == "the play is over" and _killed(record.lives[-1]):
             headline = "The program did not end when it was told to (SIGTERM); it was killed."
             findings.append(_finding(scenario, headline, event, level=Level.SHOULD))
+    for event in _deaf(record):
+        headline = "The program did not end when the scenario told it to (SIGTERM); it was killed."
+        findings.append(_finding(scenario, headline, event, level=Level.SHOULD))
     for event in record.of(What.LEFTOVER):
         headline = f"A process outlived the program and was killed: {shown_text(event.note)}."
         findings.append(_finding(scenario, headline, event, level=Level.SHOULD))
@@ -169,8 +181,15 @@ def _limit_reached(record: Record) -> str:
     return next((f" ({event.note})" for event in record.of(What.GAVE_UP)), "")
 
 
-def _killed(record: Record) -> bool:
-    return any(event.facts.get("signal") == signal.SIGKILL for event in record.of(What.EXITED))
+def _killed(life: Record) -> bool:
+    return any(event.facts.get("signal") == signal.SIGKILL for event in life.of(What.EXITED))
+
+
+def _deaf(record: Record) -> Iterator[Event]:
+    """When the scenario told the program to end, and only SIGKILL did."""
+    for life in record.lives:
+        stops = (event for event in life.of(What.STOPPED) if event.facts.get("act") == "stop")
+        yield from stops if _killed(life) else ()
 
 
 def _finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from itertools import accumulate
 from unicodedata import east_asian_width
 
@@ -117,6 +118,14 @@ def counted(number: int, noun: str) -> str:
     '1 datagram'
     """
     return f"{number} {noun.removesuffix('s') if number == 1 else noun}"
+
+
+def signal_name(number: int) -> str:
+    """`signal 11, SIGSEGV`; its number alone where that has no name."""
+    try:
+        return f"signal {number}, {signal.Signals(number).name}"
+    except ValueError:
+        return f"signal {number}"
 
 
 def one_of(values: tuple[float, ...]) -> str:

@@ -169,10 +169,11 @@ class Launched:
 
     # -- its end -------------------------------------------------------------------------
 
-    async def stop(self, why: str, grace: float = 1.0) -> None:
+    async def stop(self, why: str, grace: float = 1.0, *, act: str = "") -> None:
         """Ask it to end (SIGTERM), after `grace` seconds make it (SIGKILL); wait until it has.
 
-        Notes `What.STOPPED` with `why`; nothing happens if it has ended before.
+        Notes `What.STOPPED` with `why`, and with the `act` of the scenario if that says so;
+        nothing happens if it has ended before.
 
         Raises:
             MachineError: even SIGKILL does not end it.
@@ -180,7 +181,10 @@ class Launched:
         """
         if not self._running:
             return None
-        self._recorder.note(What.STOPPED, PROGRAM, note=why)
+        if act:
+            self._recorder.note(What.STOPPED, PROGRAM, note=why, act=act)
+        else:
+            self._recorder.note(What.STOPPED, PROGRAM, note=why)
         if grace > 0:
             self.signal(signal.SIGTERM)
             try:
@@ -195,8 +199,14 @@ class Launched:
         except TimeoutError:
             raise MachineError("the program sleeps in the kernel and cannot be killed") from None
 
-    async def restart(self) -> None:
-        """End all of it and start the same command line in the same scratch folder again."""
+    async def restart(self, why: str = "it is to start again", *, act: str = "") -> None:
+        """End all of it (SIGKILL) and start the same command line in the same scratch folder.
+
+        Raises:
+            MachineError: as `stop`.
+            HarnessError: as `wait` and `Network.start`.
+        """
+        await self.stop(why, grace=0, act=act)
         await self._end()
         await self.begin()
 

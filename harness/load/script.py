@@ -24,7 +24,7 @@ _WITH_BODY = {ActorKind.HTTP, ActorKind.SMTP}
 _DIRECTIVES = ("form", "file", "bytes")
 
 #: Acts of the notation that this version does not play.
-_ACTS_NOT_YET = {"starttls", "restart"}
+_ACTS_NOT_YET = {"starttls"}
 _ENDS = {"expect eof", "expect reset", "expect close"}
 _ANYWHERE = {"wait", "settle", "expect silence"}
 _STREAM = {"close", "half-close", "reset", "stall", *_ENDS}

@@ -44,7 +44,7 @@ BodyLine = Template | Directive
 class Act:
     """What an actor does that is no text: `accept`, `expect silence 300ms`, `kill`.
 
-    `seconds` holds a duration, `status` the exit status of `expect exit`.
+    `seconds` holds a duration, `status` the exit status of `expect exit`: None for any but 0.
     """
 
     name: str

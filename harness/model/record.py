@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class What(StrEnum):
     ERRORS = "errors"  # bytes on its standard error
     FLOODED = "flooded"  # note: the stream that passed its limit
     EXITED = "exited"  # facts status, or signal
-    STOPPED = "stopped"  # the harness ended it; note: why
+    # the harness ended it; note: why; fact act: of the scenario, if that says so
+    STOPPED = "stopped"
     LEFTOVER = "leftover"  # a process that outlived the program; note: its command line
     FILE = "file"  # a file in its folder afterwards; note: its path; data: content
     # the end
@@ -75,9 +77,23 @@ class Record:
     def of(self, *whats: What) -> tuple[Event, ...]:
         return tuple(event for event in self.events if event.what in whats)
 
+    @property
+    def lives(self) -> tuple[Record, ...]:
+        """The record cut where the program was started again; at least one, the first."""
+        starts = [n for n, event in enumerate(self.events) if event.what is What.STARTED][1:]
+        if not starts:
+            return (self,)
+        edges = [0, *starts, len(self.events)]
+        return tuple(Record(self.events[start:end]) for start, end in pairwise(edges))
+
     def text(self, *whats: What) -> bytes:
-        """The data of all events of these kinds, joined in the order in which they came."""
-        return b"".join(event.data for event in self.of(*whats))
+        """The data of all events of these kinds, joined in the order in which they came.
+
+        What a program left of a line is no beginning of its next life's first line.
+        """
+        texts = [b"".join(event.data for event in life.of(*whats)) for life in self.lives]
+        *ended, last = filter(None, texts) if any(texts) else [b""]
+        return b"".join(text.removesuffix(b"\n") + b"\n" for text in ended) + last
 
     @property
     def addresses(self) -> dict[str, str]:

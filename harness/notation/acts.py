@@ -9,6 +9,7 @@ from harness.notation.templates import NotationError, short
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|min)\Z")
 _STATUS = re.compile(r"[0-9]{1,3}\Z")
+_NONZERO = "nonzero"
 
 _CLOCK = re.compile(r"(?:at least (?P<least>\S+) after)?(?P<comma>, )?(?:within (?P<most>\S+))?:\Z")
 
@@ -92,8 +93,12 @@ def parse_act(text: str, *, of_program: bool) -> Act:
 
 def _act(name: str, argument: str, takes: str) -> Act:
     if takes == "status":
+        if argument == _NONZERO:
+            return Act(name)
         if not _STATUS.match(argument):
-            raise NotationError(f"`{name}` takes a number up to 999; write `{name} 0`")
+            raise NotationError(
+                f"`{name}` takes a number up to 999, or `{_NONZERO}`; write `{name} 0`"
+            )
         return Act(name, status=int(argument))
     if argument and takes == "no":
         raise NotationError(f"`{name}` stands alone, without `{short(argument)}`")
@@ -112,8 +117,8 @@ def _unknown_act(text: str, acts: dict[str, str]) -> str:
 
 def format_act(act: Act) -> str:
     """The act as it is written behind `!`."""
-    if act.status is not None:
-        return f"{act.name} {act.status}"
+    if act.name == "expect exit":
+        return f"{act.name} {_NONZERO if act.status is None else act.status}"
     return act.name if act.seconds is None else f"{act.name} {format_duration(act.seconds)}"
 
 

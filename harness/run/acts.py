@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from harness.errors import WirelabError
 from harness.follow import Follower, Line, State
+from harness.launch import Ready
 from harness.model.record import PROGRAM, What
 from harness.peers import NotPlayedError, Peer, PeerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from harness.launch import Launched
     from harness.model.exchange import Act
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Seconds that a program gets to end after SIGTERM.
 GRACE_SECONDS = 2.0
+_WHY = "the scenario says so"
 #: Seconds without any event after which everything has settled.
 SETTLED_SECONDS = 0.3
 
@@ -36,6 +37,7 @@ class Acts:
         pulse: Tells `settle` when all is quiet.
         recorder: Where it is noted what was done, and what could not be.
         file: The scenario's file, named where it asks for something that is not played.
+        until_ready: Waits until the program, started again, can be played with.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Acts:
         pulse: Pulse,
         recorder: Recorder,
         file: str,
+        until_ready: Callable[[], Awaitable[Ready]],
     ) -> None:
         self._follower = follower
         self._peers = peers
@@ -53,6 +56,7 @@ class Acts:
         self._pulse = pulse
         self._recorder = recorder
         self._file = file
+        self._until_ready = until_ready
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closed: set[tuple[str, int]] = set()
         self._under_way = 0
@@ -133,12 +137,16 @@ class Acts:
             await asyncio.sleep(left)
 
     async def _act_on_program(self, act: Act) -> None:
-        if act.name not in ("kill", "stop"):
-            raise NotPlayedError(f"`program! {act.name}` is not played by this version")
-        if self._program.exit is not None:
-            raise PeerError("the program has ended already")
-        if act.name == "kill":
-            self._program.signal(signal.SIGKILL)
-            await self._program.wait()
+        if act.name == "restart":
+            await self._program.restart(_WHY, act=act.name)
+            ready = Ready.EXITED if self._program.broken else await self._until_ready()
+            if ready is not Ready.LISTENING:
+                what = "it ended" if ready is Ready.EXITED else "it never did"
+                raise PeerError(f"did not listen again when it was restarted: {what}")
+        elif act.name in ("kill", "stop"):
+            if self._program.exit is not None:
+                raise PeerError(f"had ended already when `program! {act.name}` came")
+            grace = 0.0 if act.name == "kill" else GRACE_SECONDS
+            await self._program.stop(_WHY, grace, act=act.name)
         else:
-            await self._program.stop("the scenario says so", GRACE_SECONDS)
+            raise NotPlayedError(f"`program! {act.name}` is not played by this version")

@@ -161,16 +161,21 @@ class _Play:
         """Raise the curtain as soon as the program runs and, if it is to, listens."""
         if program.broken:
             return False
+        ready = await self._until_ready(program)
+        self._recorder.curtain()
+        if ready is Ready.TIMED_OUT:
+            self._give_up_waiting(program)
+        return ready is Ready.LISTENING
+
+    async def _until_ready(self, program: Launched) -> Ready:
+        """Wait until the program listens, if it is to; what came first."""
         patience = min(_READY_SECONDS, self._plan.scenario.limits.play)
         deadline = asyncio.get_running_loop().time() + patience
         ready = Ready.LISTENING
         for transport in _transports(self._plan):
             if self._place and ready is Ready.LISTENING:
                 ready = await program.ready(self._place, transport, deadline)
-        self._recorder.curtain()
-        if ready is Ready.TIMED_OUT:
-            self._give_up_waiting(program)
-        return ready is Ready.LISTENING
+        return ready
 
     def _give_up_waiting(self, program: Launched) -> None:
         places = {place for t in _transports(self._plan) for place in program.listening(t)}
@@ -187,7 +192,15 @@ class _Play:
         if self._place:
             for peer in self._peers.values():
                 peer.program_listens(self._place)
-        self._acts = Acts(follower, self._peers, program, pulse, self._recorder, scenario.file)
+        self._acts = Acts(
+            follower,
+            self._peers,
+            program,
+            pulse,
+            self._recorder,
+            scenario.file,
+            until_ready=lambda: self._until_ready(program),
+        )
         while True:
             pulse.rest()
             self._acts.start_due()

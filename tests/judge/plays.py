@@ -95,6 +95,10 @@ TRACEBACK = (
     '    main()\\n  File "/usr/lib/python3.11/socket.py", line 833, in connect\\n    raise err\\n'
     "ConnectionRefusedError: [Errno 111] Connection refused\\n\n"
 )
+PORT_IN_USE = (
+    'errors: Traceback (most recent call last):\\n  File "/x/server.py", line 7, in <module>\\n'
+    "    listener.bind(('', 12000))\\nOSError: [Errno 98] Address already in use\\n\n"
+)
 JAVA = (
     'errors: Exception in thread "main" java.net.ConnectException: Connection refused\\n'
     "\\tat java.base/java.net.Socket.connect(Socket.java:641)\\n\\tat Mail.main(Mail.java:25)\\n\n"
@@ -353,6 +357,29 @@ PLAYS = {
         "mail< DATA\nmail< RSET\nat least 900ms after:\n  mail< QUIT\n",
         cast(mail=actor_of("mail", ActorKind.SMTP, strict=True)),
         STANDS + "mail< RSET\nmail< QUIT\n",
+    ),
+    "never-came-back": Play(
+        "program! restart\nclient.2> hello\nclient.2< HELLO\n",
+        CLIENT,
+        "program! started\nprogram! listening h 1\nclient! opened\nprogram! told restart\n"
+        "client! eof\nprogram! signal 9\nprogram! started\n" + PORT_IN_USE + "program! exit 1\n"
+        "@0 program! broken did not listen again when it was restarted: it ended\n",
+        server=True,
+    ),
+    "end-expected-other-status": Play(
+        "program! stop\nprogram! expect exit 0\n",
+        CLIENT,
+        "program! started\nprogram! listening h 1\nprogram! told stop\nprogram! signal 15\n"
+        "@0 program! acted\n",
+        server=True,
+    ),
+    "end-expected-runs-on": Play("program! expect exit nonzero\n", MAIL, STANDS),
+    "ended-before-it-was-killed": Play(
+        "client> hello\nprogram! kill\n",
+        CLIENT,
+        "program! started\nprogram! listening h 1\nclient! opened\n@0 client> hello\n"
+        "program! exit 0\n@1 program! broken had ended already when `program! kill` came\n",
+        server=True,
     ),
     "mailbox-empty": Play("", MAIL, STANDS, mails(MailDemand(line=15))),
     "mailbox-too-many": Play("", MAIL, f"mailbox bo@163.com: {PLAIN}\n" * 2, mails()),

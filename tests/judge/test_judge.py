@@ -108,13 +108,51 @@ class TestOneFindingForOneMistake:
         assert headline.startswith("The program never ended")
 
     def test_a_program_that_the_scenario_killed_did_not_crash(self) -> None:
-        happened = Record(
-            (
-                Event(0.1, What.ACTED, "program", entry=0),
-                Event(0.2, What.EXITED, "program", facts={"signal": 9}),
-            )
+        script = "program! started\nprogram! told kill\nprogram! signal 9\n@0 program! acted\n"
+        assert headlines(plan(MAIL, "program! kill\n"), record(script)) == []
+
+    def test_only_the_last_life_has_an_exit_status_to_judge(self) -> None:
+        lives = "program! started\nprogram! exit 1\nprogram! started\nprogram! exit {}\n"
+        for demanded, status, right in ((0, 0, True), (0, 1, False), (None, 1, True)):
+            happened = record(lives.format(status))
+            assert (headlines(plan(MAIL, "", ExitDemand(demanded)), happened) == []) is right
+
+    def test_a_server_that_the_scenario_told_to_end_must_see_to_its_end(self) -> None:
+        played = plan(MAIL, "program! stop\n", ExitDemand(0), role=SERVER_ROLE)
+        script = "program! started\nprogram! listening h 1\nprogram! told stop\n"
+        assert headlines(played, record(script + "program! exit 0\n@0 program! acted\n")) == []
+        [headline] = headlines(played, record(script + "program! signal 15\n@0 program! acted\n"))
+        assert headline == (
+            "The program was ended by signal 15, SIGTERM, where exit status 0 was expected."
         )
-        assert headlines(plan(MAIL, "program! kill\n"), happened) == []
+
+    def test_a_server_that_only_sigkill_ended_is_told_so(self) -> None:
+        script = "program! listening h 1\nprogram! told stop\nprogram! signal 9\n"
+        script += "@0 program! acted\n"
+        [finding] = judge(plan(MAIL, "program! stop\n", role=SERVER_ROLE), record(script)).findings
+        assert "did not end when the scenario told it to (SIGTERM)" in finding.headline
+        assert finding.level is Level.SHOULD
+
+    def test_each_life_has_its_own_crash(self) -> None:
+        script = (
+            f"program! started\n{TRACEBACK}program! exit 1\n"
+            "program! started\nprogram! told kill\nprogram! signal 9\n"
+            "program! started\nprogram! signal 11\n"
+        )
+        crash, signal = headlines(plan(MAIL), record(script))
+        assert "ConnectionRefusedError" in crash
+        assert signal == "The program was ended by signal 11, SIGSEGV."
+
+    def test_a_server_may_end_where_the_exchange_says_that_it_must(self) -> None:
+        script = "program! listening h 1\nprogram! exit 1\n"
+        for exchange, right in (("program! expect exit nonzero\n", True), ("", False)):
+            played = plan(MAIL, exchange, role=SERVER_ROLE)
+            assert (headlines(played, record(script)) == []) is right
+
+    def test_what_a_life_left_of_a_line_is_no_beginning_of_the_next_one(self) -> None:
+        happened = record("program! started\nscreen: > \nprogram! started\nscreen: Welcome\n")
+        demand = TextDemand("screen", Has(parse_pattern("Welcome")))
+        assert headlines(plan(MAIL, "", demand), happened) == []
 
     def test_the_last_traceback_is_the_one_that_counts(self) -> None:
         first = "errors: Traceback (most recent call last):\\nKeyError: 1\\n\\nDuring ...\\n\\n\n"
