@@ -78,8 +78,13 @@ class Scratch:
                 root, root / "copy" / (name or _PLAIN_FOLDER), root / "home", root / "tmp"
             )
             try:
-                for folder in (scratch.folder, scratch.home, scratch.temporary):
-                    folder.mkdir(parents=True)
+                for folder in (
+                    scratch.folder.parent,
+                    scratch.folder,
+                    scratch.home,
+                    scratch.temporary,
+                ):
+                    folder.mkdir()
                 if source:
                     copy = _Copy(source.resolve(), scratch.folder, files, size)
                     copy.folder()

@@ -156,13 +156,14 @@ class Actor:
 
 #: Who answers the program's questions for names where no actor of the cast does.
 RESOLVER = "dns"
+_RESOLVER = Actor(RESOLVER, ActorKind.DNS)
 
 
 def everybody(cast: Mapping[str, Actor]) -> dict[str, Actor]:
     """The cast, and the actor for names that is in every play, by name."""
     if any(actor.kind is ActorKind.DNS for actor in cast.values()):
         return dict(cast)
-    return {RESOLVER: Actor(RESOLVER, ActorKind.DNS), **cast}
+    return {RESOLVER: _RESOLVER, **cast}
 
 
 # -- what must be found afterwards ----------------------------------------------------

@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import HarnessError, MachineError
@@ -245,10 +246,9 @@ class Private(Network):
 
     def _address(self, host: str) -> str:
         """The address of a host: itself, or the one that its name has in this play."""
-        try:
-            return str(ipaddress.ip_address(host))
-        except ValueError:
-            name = host.lower()
+        if address := _numeric(host):
+            return address
+        name = host.lower()
         if name in _OWN_NAMES:
             return _OWN_NAMES[name]
         if name not in self._names:
@@ -417,6 +417,16 @@ class Private(Network):
             os.close(fd)
 
 
+@lru_cache(maxsize=1024)  # ten microseconds, and every play asks for the same few
+def _numeric(host: str) -> str:
+    """An address in its shortest form; empty for a name."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=1024)
 def _on_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 

@@ -21,9 +21,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 def write_record(record: Record, path: Path) -> None:
     """Write the record to a file that `read_record` reads back to the same events."""
-    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-        for event in record.events:
-            file.write(_ENCODER.encode(_to_json(event)) + "\n")
+    lines = "".join(f"{_ENCODER.encode(_to_json(event))}\n" for event in record.events)
+    path.write_bytes(lines.encode("utf-8", "surrogatepass"))
 
 
 def read_record(path: Path) -> Record:

@@ -79,6 +79,7 @@ class _Play:
         self._program: Launched | None = None
         self._place: Place | None = None
         self._acts: Acts | None = None
+        self._heard_out = False  # the program has ended, and its sockets are read empty
 
     async def run(self) -> Record:
         try:
@@ -211,6 +212,7 @@ class _Play:
                 self._give_up(limit)
                 return
             elif await pulse.idle():
+                self._heard_out = program.exit is not None
                 return
 
     def _new_follower(self) -> Follower:
@@ -263,7 +265,8 @@ class _Play:
             why = "the play is over" if self._place is not None else "it did not end by itself"
             await program.stop(why, GRACE_SECONDS)
         await program.finish()
-        await self._hear_last_words()
+        if not self._heard_out or self._recorder.record.of(What.LEFTOVER):
+            await self._hear_last_words()
         for peer in self._peers.values():
             peer.sum_up()
 
