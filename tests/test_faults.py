@@ -35,7 +35,14 @@ FIRST_EPHEMERAL_PORT = 32_768  # of Linux (ip_local_port_range)
 #: to hang up, and how, differs from play to play.
 RACING = {
     f"smtp-client/{slug}"
-    for slug in ("greeting", "lost-segments", "multi-line-replies", "pieces", "split-reply")
+    for slug in (
+        "greeting",
+        "lost-replies",
+        "lost-segments",
+        "multi-line-replies",
+        "pieces",
+        "split-reply",
+    )
 }
 
 REQUEST = Request(network="loopback", out=None, jobs=16, seed=7)

@@ -36,7 +36,11 @@ def played(group: str, times: int = 1) -> dict[str, set[Outcome]]:
 @pytest.mark.parametrize(
     ("group", "tool", "ids"),
     [
-        ("python", "python3", {"smtp-client/one-mail", "echo-server/upper", *PINGS}),
+        (
+            "python",
+            "python3",
+            {"smtp-client/one-mail", "echo-server/upper", "echo-server/lost", *PINGS},
+        ),
         ("c", "cc", {"udp-ping-client/loss", *PINGS}),
         ("java", "java", {"smtp-client/one-mail"}),
     ],
@@ -48,7 +52,7 @@ def test_what_is_hard_coded_is_true(group: str, tool: str, ids: set[str]) -> Non
 
 
 def test_twenty_copies_of_each_are_played_at_once() -> None:
-    assert len(played("python", times=20)) == 4
+    assert len(played("python", times=20)) == 5
 
 
 def test_a_ping_with_wrong_checksums_is_told_so() -> None:

@@ -136,6 +136,7 @@ class _Actors:
             faults_heard=self._faults(shape.hear, "hear"),
             over=over,
             lost_segments=tuple(dict.fromkeys(shape.segments.lose)),
+            lost_segments_heard=tuple(dict.fromkeys(shape.segments.hear.lose)),
             code=shape.code,
             line=self._document.key_place(self._path).line,
         )
@@ -163,6 +164,10 @@ class _Actors:
                 self._complain(message, key, key=True)
         self._check_place()
         self._check_icmp()
+        segments = self._shape.segments
+        if self._shape.says("segments") and not (segments.lose or segments.hear.lose):
+            message = "`segments` says which are lost: {lose: [2, 3]}, or {hear: {lose: [2, 3]}}"
+            self._complain(message, "segments", key=True)
 
     def _check_icmp(self) -> None:
         """An echo is an echo (RFC 792)."""
@@ -180,7 +185,7 @@ class _Actors:
             both = "`at: HOST`" if self._kind is K.ICMP else "`at: PORT`"
             both += " or `to: ENDPOINT`" if "to" in self._allowed() else ""
             self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
-        for key in ("answer", "foreign", "pages", "segments"):
+        for key in ("answer", "foreign", "pages"):
             if to and not at and self._shape.says(key):
                 message = f"`{key}` is for an actor that stands somewhere; this one dials (`to`)"
                 self._complain(message, key, key=True)

@@ -302,17 +302,26 @@ class FaultsShape(Shape):
     )
 
 
-class SegmentsShape(Shape):
+class HeardSegmentsShape(Shape):
     """What goes wrong with segments of TCP."""
 
     lose: list[Ordinal] = Field(
-        description="The segments with data that are lost, counted from 1 as they come: [2, 3]."
+        [], description="The segments with data that are lost, counted from 1 as they come: [2, 3]."
+    )
+
+
+class SegmentsShape(HeardSegmentsShape):
+    """What goes wrong with segments of TCP, on both ways."""
+
+    hear: HeardSegmentsShape = Field(
+        default_factory=HeardSegmentsShape,
+        description="What goes wrong with the segments that are sent to it.",
     )
 
 
 # One for all: a default that pydantic copies costs more than the rest of an actor.
 _NO_FAULTS = FaultsShape()
-_NO_LOSS = SegmentsShape(lose=[])
+_NO_LOSS = SegmentsShape()
 
 
 class ActorShape(FaultsShape):
@@ -391,7 +400,7 @@ class ActorShape(FaultsShape):
     )
     segments: SegmentsShape = Field(
         default_factory=lambda: _NO_LOSS,
-        description="What goes wrong with segments of TCP from the program.",
+        description="What goes wrong with the segments of TCP that it sends.",
     )
 
 

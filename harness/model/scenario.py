@@ -109,7 +109,8 @@ class Actor:
     faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends
     faults_heard: Faults = field(default_factory=Faults)  # of those that are sent to it
     over: OneOf["tcp", "udp", "icmp"] = "tcp"  # of a place where nobody answers
-    lost_segments: tuple[int, ...] = ()  # of TCP, from the program; ordinals of those with data
+    lost_segments: tuple[int, ...] = ()  # of TCP, to the program; ordinals of those with data
+    lost_segments_heard: tuple[int, ...] = ()  # from the program, likewise
     code: OneOf["host", "net", "admin", "expired"] = "host"  # what a router says of one
     line: int = field(default=0, compare=False)
 
@@ -147,6 +148,11 @@ class Actor:
     def speaks_tcp(self) -> bool:
         """Whether it has connections, over which it may say something."""
         return self.kind in (ActorKind.SMTP, ActorKind.HTTP, ActorKind.TCP)
+
+    @property
+    def loses_segments(self) -> bool:
+        """Whether segments of TCP are lost, on either way."""
+        return bool(self.lost_segments or self.lost_segments_heard)
 
     @property
     def by_chance(self) -> bool:

@@ -6,7 +6,7 @@ from functools import cache
 
 from harness.errors import MachineError
 from harness.network.icmp import Code, EchoSocket, Router
-from harness.network.interface import Exit, Network, Place, Process, Reading, Transport
+from harness.network.interface import Exit, Network, Place, Process, Reading, Transport, Way
 from harness.network.loopback import Loopback
 from harness.network.private import Private
 from harness.network.process import scratch_folder
@@ -25,6 +25,7 @@ __all__ = [
     "Reading",
     "Router",
     "Transport",
+    "Way",
     "open_network",
     "rung_of",
     "scratch_folder",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.network.segments import LostSegments
 
 Transport = Literal["tcp", "udp"]
+Way = Literal["heard", "answer"]  # from the program to an actor, or from the actor to the program
 
 
 class Reading(Enum):
@@ -190,11 +191,19 @@ class Network(ABC):
         """
         raise HarnessError(f"there are no routers on the rung {self.rung}")
 
-    def lose_segments(self, place: Place, ordinals: Sequence[int]) -> LostSegments:  # noqa: ARG002 - for other rungs
-        """Have data segments of TCP be lost on their way to an actor; the caller closes it.
+    def lose_segments(
+        self,
+        place: Place,  # noqa: ARG002 - for other rungs
+        way: Way,  # noqa: ARG002 - likewise
+        ordinals: Sequence[int],  # noqa: ARG002 - likewise
+        visitor: str = "",  # noqa: ARG002 - likewise
+    ) -> LostSegments:
+        """Have data segments of TCP be lost on their way; the caller closes it.
 
         Args:
-            place: Where the actor listens.
+            place: Where the actor listens; where the program does, if the actor is a visitor.
+            way: Those that are "heard" by the actor, or those of its "answer".
+            visitor: The address from which the actor dials.
             ordinals: Which ones, counted from 1 as they come; at least one, each once.
 
         Raises:
@@ -202,6 +211,16 @@ class Network(ABC):
             MachineError: this kernel cannot lose any.
         """
         raise HarnessError(f"no segment is lost on the rung {self.rung}")
+
+    def visitor(self, place: Place) -> str:  # noqa: ARG002 - for other rungs
+        """An address from which nobody else dials, for one actor that dials a place.
+
+        Where the place is ::1 there is no other address.
+
+        Raises:
+            HarnessError: this rung does not offer "lost-segments".
+        """
+        raise HarnessError(f"all actors dial from one address on the rung {self.rung}")
 
     @abstractmethod
     def reserve(self, *transports: Transport, host: str = "", port: int = 0) -> Place:
@@ -224,13 +243,16 @@ class Network(ABC):
         """Let go of what was reserved, so that a program can bind it; `start` does so itself."""
 
     @abstractmethod
-    async def dial(self, place: Place, transport: Transport, *, deadline: float) -> socket.socket:
+    async def dial(
+        self, place: Place, transport: Transport, *, deadline: float, source: str = ""
+    ) -> socket.socket:
         """A connected non-blocking socket to the program; the caller closes it.
 
         Args:
             place: Where the program listens; a name is never looked up.
             transport: A UDP socket is connected too, so it hears only from there.
             deadline: The moment to give up, on the clock of the event loop, in seconds.
+            source: The address from which to dial, one that `visitor` gave.
 
         Raises:
             OSError: nobody answers there: ConnectionRefusedError, TimeoutError (the

@@ -120,7 +120,14 @@ class Loopback(Network):
         _promised.update(ports)
         _close_all(self._reserved)
 
-    async def dial(self, place: Place, transport: Transport, *, deadline: float) -> socket.socket:
+    async def dial(
+        self,
+        place: Place,
+        transport: Transport,
+        *,
+        deadline: float,
+        source: str = "",  # noqa: ARG002 - there is one host only
+    ) -> socket.socket:
         """See `Network`."""
         ipaddress.ip_address(place.host)  # a name would be looked up, by a thread at that
         sock = _socket(place.host, transport)

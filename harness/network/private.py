@@ -30,7 +30,7 @@ from harness.model.needs import (
     RAW_ICMP,
 )
 from harness.network import helper, icmp, room
-from harness.network.interface import Network, Place, Process, Reading, Transport
+from harness.network.interface import Network, Place, Process, Reading, Transport, Way
 from harness.network.process import (
     WardedProcess,
     fork_server,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 #: From where the actors that dial come: blocks for documentation (RFC 5737, RFC 3849).
 VISITOR, VISITOR6 = "203.0.113.80", "2001:db8::80"
+_NEAR_VISITORS = ipaddress.ip_address("127.0.1.0")
 #: Where a server listens that leaves the port to us.
 DEFAULT_PORT = 8000
 
@@ -87,6 +88,7 @@ class Private(Network):
         self._names_in_hosts = True
         self._own_addresses = {room.ADDRESS, room.ADDRESS6}
         self._own_inodes: set[int] = set()
+        self._visitors = 0
         self._kept: list[socket.socket] = []
         self._process: WardedProcess | None = None
         self._started = False
@@ -203,11 +205,30 @@ class Private(Network):
         voice.bind((room.ROUTER6 if ":" in place.host else room.ROUTER, 0))
         return icmp.Router(place, transport, tap, voice)
 
-    def lose_segments(self, place: Place, ordinals: Sequence[int]) -> LostSegments:
+    def lose_segments(
+        self, place: Place, way: Way, ordinals: Sequence[int], visitor: str = ""
+    ) -> LostSegments:
         """See `Network`."""
-        side = room.HOST if self._is_near(place.host) else room.INTERNET
-        netlink = self._socket_of(side, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-        return LostSegments(netlink, place, ordinals)
+        anywhere = Place("", 0)
+        actor, program = (Place(visitor, 0), place) if visitor else (place, anywhere)
+        near = way == "answer" or self._is_near(actor.host)
+        netlink = self._socket_of(
+            room.HOST if near else room.INTERNET,
+            socket.AF_NETLINK,
+            socket.SOCK_RAW,
+            NETLINK_NETFILTER,
+        )
+        source, target = (actor, program) if way == "answer" else (program, actor)
+        return LostSegments(netlink, source, target, ordinals)
+
+    def visitor(self, place: Place) -> str:
+        """See `Network`."""
+        self._visitors += 1
+        if _on_loopback(place.host):
+            return "::1" if ":" in place.host else str(_NEAR_VISITORS + self._visitors)
+        return str(
+            ipaddress.ip_address(VISITOR6 if ":" in place.host else VISITOR) + self._visitors
+        )
 
     def _silent(self, host: str, port: int, transport: Transport) -> Place:
         """A place whose socket hears nothing, so that the kernel answers nobody there."""
@@ -229,14 +250,16 @@ class Private(Network):
     def release(self) -> None:
         """See `Network`: nobody holds a place of the program's here."""
 
-    async def dial(self, place: Place, transport: Transport, *, deadline: float) -> socket.socket:
+    async def dial(
+        self, place: Place, transport: Transport, *, deadline: float, source: str = ""
+    ) -> socket.socket:
         """See `Network`."""
         address = str(ipaddress.ip_address(place.host))
         near = _on_loopback(address)
         sock = self._socket(room.HOST if near else room.INTERNET, address, transport)
         try:
-            if not near:
-                sock.bind((VISITOR6 if ":" in address else VISITOR, 0))
+            if source or not near:
+                sock.bind((source or (VISITOR6 if ":" in address else VISITOR), 0))
             async with asyncio.timeout_at(deadline):
                 await asyncio.get_running_loop().sock_connect(sock, (address, place.port))
         except BaseException:

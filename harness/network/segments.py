@@ -1,13 +1,16 @@
-"""Data segments of TCP that are lost before they reach an actor, by nf_tables.
+"""Data segments of TCP that are lost on their way, by nf_tables.
 
-The kernel itself drops them, so that what follows is the program's true retransmission.  Told
+The kernel of the receiving host drops them as they come in, so that the sender's notices nothing
+and what follows is a true retransmission.  (Dropped on their way out, they would fail with EPERM
+in the sender's hands.)  Told
 over nfnetlink, in one batch; attributes are numbered as in <linux/netfilter/nf_tables.h>, and
-all numbers in them are big-endian.  One table for each place:
+all numbers in them are big-endian.  One table for each actor and way:
 
     rule 1   ip daddr HOST tcp dport PORT, one octet of payload: meta mark set numgen inc + 1
     rule 2…  meta mark ORDINAL: counter, drop
 
-A segment without data, which has no octet there to load, breaks rule 1 off and is not counted.
+On the way back it is saddr and sport.  A segment without data, which has no octet there to
+load, breaks rule 1 off and is not counted.
 """
 
 from __future__ import annotations
@@ -50,29 +53,32 @@ _Pair = tuple[int, "bytes | list[_Pair]"]
 
 
 class LostSegments:
-    """Has the kernel drop some of the data segments that come for a place.
+    """Has the kernel drop some of the data segments on one way.
 
     They are counted from 1 in the order in which they come, those of all connections and the
     repeated ones too.
 
     Args:
-        netlink: A NETLINK_NETFILTER socket of the namespace in which the place is; now owned.
-        place: Where the actor listens.
+        netlink: A NETLINK_NETFILTER socket of the namespace in which they come in; now owned.
+        source: From where they come; an empty host or a port 0 is any.
+        target: Where they go, likewise; one of the two has a host.
         ordinals: Which ones; at least one, each once.
 
     Raises:
         MachineError: this kernel has no nf_tables, or not all of it that is needed (Linux 5.16).
     """
 
-    def __init__(self, netlink: socket.socket, place: Place, ordinals: Sequence[int]) -> None:
+    def __init__(
+        self, netlink: socket.socket, source: Place, target: Place, ordinals: Sequence[int]
+    ) -> None:
         self._netlink = netlink
         self._netlink.setblocking(True)  # answers lie there as soon as a question is asked
         self._ordinals = ordinals
-        self._table = f"{place}\0".encode()
-        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+        self._table = f"{source} {target}\0".encode()
+        family = socket.AF_INET6 if ":" in source.host + target.host else socket.AF_INET
         self._family = _NFPROTO[family]
         try:
-            self._make(_counting(place, family), *map(_dropping, ordinals))
+            self._make(_counting(source, target, family), *map(_dropping, ordinals))
         except OSError as error:
             raise MachineError(
                 f"this kernel cannot lose segments (nf_tables): {error.strerror}"
@@ -130,13 +136,23 @@ class LostSegments:
 # -- rules -----------------------------------------------------------------------------------
 
 
-def _counting(place: Place, family: socket.AddressFamily) -> list[_Pair]:
-    octets = socket.inet_pton(family, place.host)
-    target = 16 if family is socket.AF_INET else 24
+#: Where an IP header has the source and the target, and where TCP has their ports.
+_ADDRESSES_AT = {socket.AF_INET: (12, 16), socket.AF_INET6: (8, 24)}
+_PORTS_AT = (0, 2)
+
+
+def _counting(source: Place, target: Place, family: socket.AddressFamily) -> list[_Pair]:
+    rule = _compared(_expression("meta", (1, _number(_REGISTER)), (2, _number(_L4PROTO))), b"\6")
+    for end, host_at, port_at in zip(
+        (source, target), _ADDRESSES_AT[family], _PORTS_AT, strict=True
+    ):
+        if end.host:
+            octets = socket.inet_pton(family, end.host)
+            rule += _compared(_load(host_at, len(octets), _NETWORK), octets)
+        if end.port:
+            rule += _compared(_load(port_at, 2, _TRANSPORT), end.port.to_bytes(2))
     return [
-        *_compared(_load(target, len(octets), _NETWORK), octets),
-        *_compared(_expression("meta", (1, _number(_REGISTER)), (2, _number(_L4PROTO))), b"\6"),
-        *_compared(_load(2, 2, _TRANSPORT), place.port.to_bytes(2)),
+        *rule,
         _load(0, 1, _PAYLOAD),
         _expression(
             "numgen",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.model.scenario import Actor
-    from harness.network import LostSegments
+    from harness.network import LostSegments, Way
     from harness.peers.peer import Setting
 
 _DIAL_SECONDS = 5.0
@@ -36,23 +36,32 @@ class StreamPeer(Peer):
         super().__init__(actor, setting)
         self._server: asyncio.Server | None = None
         self._witnesses: list[Witness] = []
-        self._losses: LostSegments | None = None
+        self._losses: dict[Way, LostSegments] = {}
 
     async def open(self) -> None:
         sock = self._setting.network.listen(*self._address, "tcp")
         host, port = sock.getsockname()[:2]
-        if self.actor.lost_segments:
-            try:
-                place = Place(host, port)
-                self._losses = self._setting.network.lose_segments(place, self.actor.lost_segments)
-            except BaseException:
-                sock.close()
-                raise
+        try:
+            self._lose_segments(Place(host, port))
+        except BaseException:
+            sock.close()
+            raise
         loop = asyncio.get_running_loop()
         # made before anything is awaited: whoever breaks off here must find it to close it
         self._server = await loop.create_server(lambda: _Door(self), sock=sock, start_serving=False)
         await self._server.start_serving()
         self._stands(host, port)
+
+    def _lose_segments(self, place: Place, visitor: str = "") -> None:
+        """See `Network.lose_segments`."""
+        ways: dict[Way, tuple[int, ...]] = {
+            "answer": self.actor.lost_segments,
+            "heard": self.actor.lost_segments_heard,
+        }
+        for way, ordinals in ways.items():
+            if ordinals:
+                losing = self._setting.network.lose_segments(place, way, ordinals, visitor)
+                self._losses[way] = losing
 
     def new_witness(self) -> Witness:
         """The witness of the next connection."""
@@ -85,20 +94,22 @@ class StreamPeer(Peer):
             witness.leave()
 
     def sum_up(self) -> None:
-        for ordinal, octets in self._losses.dropped().items() if self._losses else ():
-            self._recorder.note(
-                What.FAULT,
-                self.actor.name,
-                note=f"data segment {ordinal} from the program lost",
-                fault="segment",
-                way="heard",
-                ordinal=ordinal,
-                octets=octets,
-            )
+        for way, losing in self._losses.items():
+            whence = "from" if way == "heard" else "to"
+            for ordinal, octets in losing.dropped().items():
+                self._recorder.note(
+                    What.FAULT,
+                    self.actor.name,
+                    note=f"data segment {ordinal} {whence} the program lost",
+                    fault="segment",
+                    way=way,
+                    ordinal=ordinal,
+                    octets=octets,
+                )
 
     async def close(self) -> None:
-        if self._losses:
-            self._losses.close()
+        for losing in self._losses.values():
+            losing.close()
         if self._server:
             self._server.close()
         live = [gone for witness in self._witnesses if (gone := witness.abort())]
@@ -273,6 +284,7 @@ class ScriptedPeer(StreamPeer):
         self._connections: dict[int, Connection] = {}
         self._arrived = asyncio.Event()
         self._program: Place | None = None
+        self._visitor = ""  # the address from which it dials, if that matters
 
     async def open(self) -> None:
         if self.actor.at is not None:
@@ -334,8 +346,12 @@ class ScriptedPeer(StreamPeer):
             raise NotPlayedError("`tls` is not played by an actor that dials")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DIAL_SECONDS
+        network, losing = self._setting.network, self.actor.loses_segments
+        if losing and not self._visitor:
+            self._visitor = network.visitor(self._program)
+            self._lose_segments(self._program, self._visitor)
         try:
-            sock = await self._setting.network.dial(self._program, "tcp", deadline=deadline)
+            sock = await network.dial(self._program, "tcp", deadline=deadline, source=self._visitor)
         except OSError as error:
             reason = error.strerror or "no answer"
             raise PeerError(f"cannot connect to {self._program}: {reason.lower()}") from error

@@ -123,7 +123,7 @@ def _needs(scenario: Scenario, role: Role, program: Program) -> Iterator[str]:
     implied: list[str] = []
     kinds = {actor.kind for actor in scenario.cast.values()}
     implied += [need for kind, need in _NEEDED_BY.items() if kind in kinds]
-    if any(actor.lost_segments for actor in scenario.cast.values()):
+    if any(actor.loses_segments for actor in scenario.cast.values()):
         implied.append(LOST_SEGMENTS)
     if role.speaks_icmp:
         implied.append(RAW_ICMP)

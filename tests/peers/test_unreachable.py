@@ -105,7 +105,7 @@ sock.recv(1)
 
 def test_lost_segments_are_recorded_when_all_is_over() -> None:
     async def main() -> None:
-        actor = Actor("late", ActorKind.TCP, at="192.0.2.7:80", lost_segments=(1, 2, 9))
+        actor = Actor("late", ActorKind.TCP, at="192.0.2.7:80", lost_segments_heard=(1, 2, 9))
         async with played(actor) as (network, peer, recorder):
             recorder.listen(lambda event: peer.leave(1) if event.what is What.HEARD else None)
             await output_of(network, [*PYTHON, HELLO])
@@ -134,5 +134,31 @@ def test_a_machine_that_cannot_lose_segments_keeps_no_socket(
         with pytest.raises(MachineError, match="cannot lose"):
             async with played(actor):
                 pass
+
+    asyncio.run(main())
+
+
+GREETED = """
+import socket
+sock = socket.create_connection(("192.0.2.7", 80))
+print(sock.recv(9).decode())
+sock.sendall(b"bye")
+"""
+
+
+def test_lost_segments_to_the_program_are_sent_again_and_recorded() -> None:
+    async def main() -> None:
+        actor = Actor("late", ActorKind.TCP, at="192.0.2.7:80", lost_segments=(1, 2))
+        async with played(actor) as (network, peer, recorder):
+            greeting = asyncio.create_task(peer.perform(entry("late> welcome"), 0, {}))
+            assert await output_of(network, [*PYTHON, GREETED]) == "welcome\n"
+            await greeting
+            peer.sum_up()
+            told = recorder.record.of(What.FAULT)
+        assert [event.note for event in told] == [
+            "data segment 1 to the program lost",
+            "data segment 2 to the program lost",
+        ]
+        assert {event.facts["way"] for event in told} == {"answer"}
 
     asyncio.run(main())
