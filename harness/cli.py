@@ -472,6 +472,7 @@ class _Display:
 _STYLES = {
     "passed": "green",
     "failed": "bold red",
+    "expected": "yellow",
     "skipped": "yellow",
     "unchecked": "yellow",
     "error": "bold magenta",

@@ -23,6 +23,7 @@ from harness.load import (
     find,
     find_scenarios,
     folder_with_roles,
+    ids_around,
     is_implementation,
     load_implementation,
     load_roles,
@@ -32,7 +33,7 @@ from harness.model.verdict import Outcome, Verdict
 from harness.network import rung_of, why_not_private
 from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
-from harness.plan.notes import notes
+from harness.plan.notes import about_nothing, notes
 from harness.run import Stage, play, play_many
 
 if TYPE_CHECKING:
@@ -126,7 +127,15 @@ def prepare(request: Request) -> Programme:
         )
         if _asked_for(plan, cases[scenario.file]) and wanted(plan)
     ]
-    told = tuple(notes(plans, rung.offers))
+    told = (
+        *notes(plans, rung.offers),
+        *(
+            f"note: {expected.place}: {what}"
+            for expected, what in about_nothing(
+                implementation, scenarios, ids_around(each.file for each in found)
+            )
+        ),
+    )
     fallback = why_not_private(request.network)
     return Programme(tuple(plans), implementation, rung.rung, told, fallback)
 
@@ -158,12 +167,16 @@ def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
     programs = [place for place in places if is_implementation(place)]
     files = find_scenarios([place for place in places if place not in programs])
     roles = load_roles(folder_with_roles([*places, *files]))
-    _, problems = load_scenarios(files, roles)
+    scenarios, problems = load_scenarios(files, roles)
     for path in programs:
         try:
-            load_implementation(path, roles)
+            implementation = load_implementation(path, roles)
         except AuthorError as error:
             problems += error.problems
+        else:
+            for expected, what in about_nothing(implementation, scenarios, ids_around(files)):
+                place = (expected.file, expected.line, expected.column)
+                problems.append(Problem(*place, what))
     return len(files) + len(programs), problems
 
 

@@ -134,6 +134,8 @@ class ScenarioItem(pytest.Item):
             pytest.exit(f"interrupted while {self.plan.id} was played")
         if verdict.outcome in (Outcome.SKIPPED, Outcome.UNCHECKED):
             pytest.skip(verdict.reason or "")
+        if verdict.outcome is Outcome.EXPECTED:
+            pytest.xfail(verdict.reason or "")
         if verdict.outcome is not Outcome.PASSED:
             raise NotPassed(verdict)
 

@@ -96,6 +96,7 @@ class TestRun:
         assert data["summary"] == {
             "passed": 0,
             "failed": 1,
+            "expected": 0,
             "skipped": 0,
             "unchecked": 0,
             "error": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Wirelab = Callable[..., tuple[int, str, str]]
+
+pytest_plugins = ["pytester"]
 
 
 @pytest.fixture
@@ -77,15 +80,18 @@ class TestInclude:
         assert wirelab("run", "-i", "students")[0] == 1
 
     def test_a_mistake_in_it_is_told_once(self, course: Path, wirelab: Wirelab) -> None:
-        write(course, "scenarios/_echo.yaml", "cast:\n  server: {kind: tpc, at: 12000}\n")
+        write(
+            course,
+            "scenarios/_echo.yaml",
+            "cast:\n  server: {kind: tcp, at: 120000}\n  user: {kind: terminal}\n",
+        )
         for name in ("more", "most"):
             text = (course / "scenarios/echo-client/upper.yaml").read_text(encoding="utf-8")
             write(course, f"scenarios/echo-client/{name}.yaml", text)
         status, out, _ = wirelab("check")
         assert status == 2
         assert out == (
-            "scenarios/_echo.yaml:2:18: `kind` must be one of smtp, http, udp, tcp, dns, terminal, "
-            "closed, filtered, unreachable, not `tpc`; did you mean `tcp`? "
+            "scenarios/_echo.yaml:2:27: `120000` is no port; ports are 1 to 65535 "
             "(included by scenarios/echo-client/more.yaml and 2 others)\n"
             "1 problem in 3 files\n"
         )
@@ -96,4 +102,68 @@ class TestInclude:
         assert err == (
             "scenarios/_echo.yaml:1:1: the name begins with `_`, so this file is no scenario; "
             "scenarios include it\n"
+        )
+
+
+class TestExpectedFailures:
+    @pytest.fixture(autouse=True)
+    def _expected(self, course: Path) -> None:
+        for folder in ("reference", "students"):
+            with (course / folder / "wirelab.yaml").open("a", encoding="utf-8") as file:
+                file.write("expected failures:\n  echo-client/upper: says goodbye\n")
+
+    def test_what_fails_as_expected_fails_nothing(self, course: Path, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "-i", "students", "--json", "results.json")
+        assert status == 0
+        first, last = out.splitlines()
+        assert first == "EXPECTED  echo-client/upper  (says goodbye)"
+        assert last.startswith("1 failed as expected in ")
+        data = json.loads((course / "results.json").read_text(encoding="utf-8"))
+        [scenario] = data["scenarios"]
+        assert (scenario["verdict"], scenario["expected_failure"]) == ("expected", "says goodbye")
+        assert scenario["findings"] != []
+        assert (data["summary"]["failed"], data["summary"]["expected"]) == (0, 1)
+
+    def test_what_passes_all_the_same_fails(self, course: Path, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "--json", "results.json")
+        assert status == 1
+        assert (
+            "  it passes now, and was expected to fail (says goodbye); "
+            "take the line out of reference/wirelab.yaml:6\n"
+        ) in out
+        data = json.loads((course / "results.json").read_text(encoding="utf-8"))
+        assert data["scenarios"][0]["verdict"] == "failed"
+        assert data["scenarios"][0]["reason"].startswith("it passes now")
+
+    def test_a_pattern_that_means_no_scenario_is_noted(
+        self, course: Path, wirelab: Wirelab
+    ) -> None:
+        file = course / "students" / "wirelab.yaml"
+        text = file.read_text(encoding="utf-8") + "  echo-client/lower: shouts\n"
+        file.write_text(text + "  smtp-client/delivery: elsewhere\n", encoding="utf-8")
+        what = (
+            "a failure of `echo-client/lower` is expected, which is no scenario; "
+            "did you mean `echo-client/upper`?"
+        )
+        status, _, err = wirelab("run", "-i", "students")
+        assert (status, err) == (0, f"note: students/wirelab.yaml:7: {what}\n")
+        status, out, _ = wirelab("check", "scenarios", "students")
+        assert status == 2
+        assert out == f"students/wirelab.yaml:7:3: {what}\n1 problem in 2 files\n"
+
+    def test_pytest_has_words_of_its_own(
+        self, course: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lay_out(pytester.path)
+        for folder in ("reference", "students"):
+            text = (course / folder / "wirelab.yaml").read_text(encoding="utf-8")
+            write(pytester.path, f"{folder}/wirelab.yaml", text)
+        monkeypatch.chdir(pytester.path)
+        result = pytester.runpytest_subprocess("scenarios", "--implementation=students", "-rx")
+        result.assert_outcomes(xfailed=1)
+        result.stdout.fnmatch_lines(["XFAIL *echo-client/upper - says goodbye"])
+        result = pytester.runpytest_subprocess("scenarios")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(
+            ["*it passes now*take the line out of reference/wirelab.yaml:6"]
         )

@@ -23,6 +23,7 @@ from harness.model.verdict import Finding, Outcome, Verdict
 
 if TYPE_CHECKING:
     from harness.model.plan import Plan
+    from harness.model.program import ExpectedFailure
     from harness.model.scenario import Demand
 
 
@@ -39,13 +40,25 @@ def judge(plan: Plan, record: Record, follower: Follower | None = None) -> Verdi
     failed = any(finding.level is Level.MUST for finding in findings)
     if failed:  # a program that came through without them may ask for what it likes
         findings += names_of_nobody(plan.scenario, record)
-    return Verdict(
+    verdict = Verdict(
         plan=plan,
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
         findings=tuple(findings),
         duration_s=record.duration,
         places=_places(plan, record),
     )
+    return _as_expected(verdict, plan.expected_failure) if plan.expected_failure else verdict
+
+
+def _as_expected(verdict: Verdict, expected: ExpectedFailure) -> Verdict:
+    """The verdict on a play in which a failure is expected: passing is the failure then."""
+    if verdict.outcome is Outcome.FAILED:
+        return replace(verdict, outcome=Outcome.EXPECTED, reason=expected.reason)
+    remedy = f"take the line out of {expected.place}"
+    if expected.pattern != verdict.plan.id:  # it may be right about others
+        remedy = f"let `{expected.pattern}` in {expected.place} not mean it any more"
+    reason = f"it passes now, and was expected to fail ({expected.reason}); {remedy}"
+    return replace(verdict, outcome=Outcome.FAILED, reason=reason)
 
 
 def satisfied(plan: Plan, record: Record) -> bool:

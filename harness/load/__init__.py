@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import AuthorError, Problem, joined
-from harness.load.find import Found, find, folder_with_roles, is_shared
+from harness.load.find import Found, find, folder_with_roles, ids_around, is_shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,7 @@ __all__ = [
     "find",
     "find_scenarios",
     "folder_with_roles",
+    "ids_around",
     "is_implementation",
     "is_shared",
     "load_implementation",

@@ -82,6 +82,17 @@ def is_shared(path: Path) -> bool:
     return path.name.startswith("_") or path.parent.name.startswith("_")
 
 
+def ids_around(files: Iterable[Path]) -> set[str]:
+    """The ids of all scenarios in the folders in which these lie, by the names of their files."""
+    folders = {file.absolute().parent.parent for file in files}
+    return {
+        f"{file.parent.name}/{file.stem}"
+        for folder in folders
+        for file in folder.glob("*/*.yaml")
+        if not is_shared(file)
+    }
+
+
 def _complain(missing: Sequence[str], paths: Sequence[str]) -> None:
     if any("{" in path or ("/" not in path and shutil.which(path)) for path in missing):
         at = paths.index(missing[0])

@@ -13,7 +13,7 @@ from harness.load.schema import ImplementationShape, ProgramShape
 from harness.load.shapes import NOT_YET, shape_of
 from harness.load.wording import suggest
 from harness.model.command import PlaceholderError, placeholder_names, placeholders
-from harness.model.program import Implementation, Program, Role
+from harness.model.program import ExpectedFailure, Implementation, Program, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +41,7 @@ def load_implementation(path: Path, roles: Mapping[str, Role]) -> Implementation
         folder=file.resolve().parent,
         programs=reader.programs(shape.programs),
         lacks=reader.lacks(shape.lacks),
+        expected_failures=reader.expected_failures(shape.expected_failures),
     )
     document.raise_problems()
     return implementation
@@ -152,6 +153,26 @@ class _Reader:
                     )
                     self._document.complain(("lacks", name, index), message)
         return {name: tuple(features) for name, features in lists.items()}
+
+    def expected_failures(self, reasons: Mapping[str, str]) -> tuple[ExpectedFailure, ...]:
+        for pattern in reasons:
+            path = ("expected failures", pattern)
+            role, slash, _ = pattern.partition("/")
+            if not slash:
+                message = f"`{pattern}` is no id of a scenario; write ROLE/{pattern.lstrip('/')}"
+                self._document.complain(path, message, key=True)
+            elif "*" not in role and role not in self._roles:
+                message = f"there is no role `{role}`{suggest(role, self._roles)}"
+                self._document.complain(path, message, key=True)
+        return tuple(
+            ExpectedFailure(
+                pattern,
+                reason,
+                self._document.file,
+                *self._document.key_place(("expected failures", pattern)),
+            )
+            for pattern, reason in reasons.items()
+        )
 
 
 def _endpoint(role: Role, key: str) -> str | None:

@@ -691,6 +691,15 @@ class ProgramShape(Shape):
     )
 
 
+def _reason(value: Any) -> str:
+    if value is None or value == "":
+        raise _wrong("is empty; write why it fails")
+    return _text(value)
+
+
+Reason = Annotated[str, BeforeValidator(_reason), _looks(type="string", minLength=1)]
+
+
 class ImplementationShape(Shape):
     """An implementation file (`wirelab.yaml`): how programs are started."""
 
@@ -702,6 +711,13 @@ class ImplementationShape(Shape):
         {},
         description="Features that a program does not offer, by role: scenarios that use them are "
         "skipped.",
+    )
+    expected_failures: dict[Text, Reason] = Field(
+        {},
+        alias="expected failures",
+        description="Scenarios in which it is known that a program fails, by id (`*` stands for "
+        "anything), each with the reason.  When one passes, the line must go.",
+        examples=[{"smtp-client/unknown-recipient": "sends no reports yet"}],
     )
 
 

@@ -233,6 +233,10 @@ _SUCH_AS = {
     "values": "a mapping of names and texts such as {recipient: bo@example.test}",
     "cases": "a list of mappings such as [{address: ann}, {address: bo}]",
     "files": 'a mapping of files such as {"Log-*.txt": "*sent*"}',
+    "expected failures": (
+        "a mapping of scenarios and reasons such as "
+        "{smtp-client/unknown-recipient: sends no reports yet}"
+    ),
     "heard": "a mapping such as {mail: 1 connection}",
     "mailbox": "a mapping of addresses and mails such as {bo@example.test: [{subject: TEST}]}",
 }

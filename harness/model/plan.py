@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.model.program import Program, Role, Value
+    from harness.model.program import ExpectedFailure, Program, Role, Value
     from harness.model.scenario import Scenario
 
 
@@ -33,6 +33,7 @@ class Plan:
     folder: Path | None = None
     values: Mapping[str, Value] | None = None  # the role's parameters
     skipped: str | None = None
+    expected_failure: ExpectedFailure | None = None
     open: bool = True
 
     @property
@@ -53,6 +54,12 @@ class Plan:
     def is_called(self, name: str) -> bool:
         """Whether `FILE[name]` means this play: by its case, its pieces, or both."""
         return name in (self.case, self.pieces, self.label)
+
+    @property
+    def names(self) -> set[str]:
+        """What it may be called: by the id of its scenario, its case, its pieces, or both."""
+        labels = filter(None, (self.case, self.pieces, self.label))
+        return {self.scenario.id, *(f"{self.scenario.id}[{label}]" for label in labels)}
 
     def filled(self, values: Mapping[str, str]) -> Scenario:
         """The scenario with what only this very play can tell: addresses, losses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
@@ -75,6 +76,29 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedFailure:
+    """Plays of which it is known that the program fails in them, and why.
+
+    `pattern` is the id of a scenario or of one of its plays; `*` stands for anything.
+    """
+
+    pattern: str
+    reason: str
+    file: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
+
+    @property
+    def place(self) -> str:
+        """Where it is written: `wirelab.yaml:12`."""
+        return f"{self.file}:{self.line}"
+
+    def means(self, name: str) -> bool:
+        """Whether it is about the scenario or the play of this name."""
+        return bool(re.fullmatch(".*".join(map(re.escape, self.pattern.split("*"))), name))
+
+
+@dataclass(frozen=True, slots=True)
 class Implementation:
     """What an implementation file says; the programs start in a copy of `folder`."""
 
@@ -83,3 +107,4 @@ class Implementation:
     folder: Path
     programs: Mapping[str, Program]
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    expected_failures: tuple[ExpectedFailure, ...] = ()

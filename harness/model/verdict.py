@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 
 class Outcome(StrEnum):
-    """The five verdicts of the results file; only `failed` blames the program."""
+    """The verdicts of the results file; only `failed` blames the program.
+
+    `expected` is a failure that the implementation file has told beforehand; what it tells so
+    and passes has `failed`.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
+    EXPECTED = "expected"
     SKIPPED = "skipped"
     UNCHECKED = "unchecked"
     ERROR = "error"

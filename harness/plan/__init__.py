@@ -59,7 +59,7 @@ def make_plans(
     cases = [_of_case(whole, case) for case in scenario.cases] or [whole]
     ways = scenario.pieces or (None,)
     plans = [replace(plan, pieces=way) for plan in cases for way in ways]
-    return [_complete(plan) for plan in plans]
+    return [_complete(_with_expectation(plan, implementation)) for plan in plans]
 
 
 def _at_home(scenario: Scenario, program: Program | None) -> Scenario:
@@ -88,6 +88,12 @@ def _of_case(plan: Plan, case: Case) -> Plan:
     """The same plan with the values of one case filled in, wherever the scenario names them."""
     filled = substitute(replace(plan.scenario, cases=()), case.values)
     return replace(plan, scenario=replace(filled, cases=(case,)), case=case.name)
+
+
+def _with_expectation(plan: Plan, implementation: Implementation) -> Plan:
+    known = implementation.expected_failures
+    found = (each for each in known if any(map(each.means, plan.names)))
+    return replace(plan, expected_failure=next(found, None)) if known else plan
 
 
 def _complete(plan: Plan) -> Plan:

@@ -26,6 +26,7 @@ _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 _ELEMENTS = {
     Outcome.FAILED: "failure",
     Outcome.ERROR: "error",
+    Outcome.EXPECTED: "skipped",
     Outcome.SKIPPED: "skipped",
     Outcome.UNCHECKED: "skipped",
 }
@@ -89,6 +90,8 @@ def _case(verdict: Verdict, story: Callable[[Verdict], str]) -> ET.Element:
 def _message(verdict: Verdict) -> str:
     """In one line what there is to say."""
     first = next((finding.headline for finding in verdict.findings), "")
+    if verdict.outcome is Outcome.EXPECTED:
+        return f"expected failure: {verdict.reason}"
     return verdict.reason or first
 
 

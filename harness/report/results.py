@@ -60,7 +60,7 @@ def _writable(value: Any) -> Any:
 
 
 def _scenario(verdict: Verdict) -> dict[str, Any]:
-    scenario = verdict.plan.scenario
+    scenario, expected = verdict.plan.scenario, verdict.plan.expected_failure
     return {
         "id": scenario.id,
         "case": verdict.plan.case,
@@ -70,7 +70,7 @@ def _scenario(verdict: Verdict) -> dict[str, Any]:
         "uses": list(scenario.uses),
         "points": scenario.points,
         "pieces": verdict.plan.pieces,
-        "expected_failure": None,
+        "expected_failure": expected.reason if expected else None,
         "verdict": verdict.outcome.value,
         "duration_s": round(verdict.duration_s, 3),
         "reason": verdict.reason,

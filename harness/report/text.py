@@ -121,5 +121,6 @@ def fallback_text(why: str) -> str:
 
 
 def _counts(counts: Mapping[Outcome, int]) -> str:
-    shown: Iterable[tuple[Outcome, str]] = ((o, o.value) for o in Outcome)
+    words = {Outcome.EXPECTED: "failed as expected"}
+    shown: Iterable[tuple[Outcome, str]] = ((o, words.get(o, o.value)) for o in Outcome)
     return ", ".join(f"{counts[o]} {name}" for o, name in shown if counts.get(o))

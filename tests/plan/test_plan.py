@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness.errors import AuthorError
 from harness.load import load_roles, load_scenario
-from harness.model.program import Implementation, Program
+from harness.model.program import ExpectedFailure, Implementation, Program
 from harness.model.scenario import (
     Actor,
     ActorKind,
@@ -22,6 +22,7 @@ from harness.model.scenario import (
 )
 from harness.notation import parse_exchange, parse_pattern
 from harness.plan import make_plans
+from harness.plan.notes import about_nothing
 
 if TYPE_CHECKING:
     from harness.model.exchange import Exchange
@@ -241,3 +242,56 @@ def test_the_others_of_its_host_move_along_with_an_actor(beside: str, moved: str
 def test_without_hard_coded_addresses_nobody_moves() -> None:
     """The scenario's place is the program's to be told."""
     assert cast_with({}, MAIL) == {"mail": MAIL.at}
+
+
+# -- expected failures ------------------------------------------------------------------
+
+
+def expecting(*patterns: str) -> Implementation:
+    failures = tuple(ExpectedFailure(pattern, pattern) for pattern in patterns)
+    return replace(GROUP_7, expected_failures=failures)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("smtp-client/slug", ["star,2", "star,whole", "plain,2", "plain,whole"]),
+        ("smtp-client/slug[star]", ["star,2", "star,whole"]),
+        ("smtp-client/slug[2]", ["star,2", "plain,2"]),
+        ("smtp-client/slug[plain,2]", ["plain,2"]),
+        ("smtp-client/*[pl*", ["plain,2", "plain,whole"]),
+        ("*/slu?", []),
+        ("smtp-client/slu", []),
+    ],
+)
+def test_a_failure_is_expected_by_id_case_pieces_or_pattern(pattern: str, meant: list[str]) -> None:
+    """Only `*` stands for something else."""
+    cut = replace(SCENARIO, pieces=("2", "whole"))
+    plans = make_plans(cut, ROLE, expecting(pattern), frozenset())
+    assert [plan.label for plan in plans if plan.expected_failure] == meant
+
+
+def test_the_first_line_that_means_a_play_counts() -> None:
+    """It has the reason."""
+    expected = expecting("smtp-client/*", "smtp-client/slug")
+    plan = plan_of(PLAIN, expected)
+    assert plan.expected_failure == expected.expected_failures[0]
+
+
+def test_expected_failures_that_are_about_nothing() -> None:
+    """A role of which nothing is there is elsewhere; a file that was not loaded has any case."""
+    implementation = expecting(
+        "smtp-client/slug[star]",
+        "smtp-client/slug[moon]",
+        "smtp-client/other[any]",
+        "smtp-client/slgu",
+        "*/nothing",
+        "web-server/get",
+    )
+    found = about_nothing(implementation, [SCENARIO], {"smtp-client/slug", "smtp-client/other"})
+    assert [expected.pattern for expected, _ in found] == [
+        "smtp-client/slug[moon]",
+        "smtp-client/slgu",
+        "*/nothing",
+    ]
+    assert found[1][1].endswith("; did you mean `smtp-client/slug`?")
