@@ -74,7 +74,8 @@ def satisfied(plan: Plan, record: Record) -> bool:
 
 def _can_be_waited_for(demand: Demand) -> bool:
     if isinstance(demand, TextDemand):
-        return demand.observer != "files" and not isinstance(demand.check, Lacks)
+        waits = demand.observer in ("screen", "errors")
+        return waits and not isinstance(demand.check, Lacks)
     return isinstance(demand, HeardDemand | MailboxDemand)
 
 
@@ -123,7 +124,10 @@ def _came_first(scenario: Scenario, missed: list[Finding], crash: Finding) -> bo
 
 def _once(findings: list[Finding]) -> list[Finding]:
     """Several demands on a file that is not there are one finding."""
-    return list({(f.actor, f.headline): f for f in reversed(findings)}.values())[::-1]
+    once: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        once.setdefault((finding.actor, finding.headline), finding)
+    return list(once.values())
 
 
 def _places(plan: Plan, record: Record) -> tuple[tuple[str, str], ...]:

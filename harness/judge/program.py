@@ -6,8 +6,9 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
+from harness.judge.ending import KILLED, KILLED_BY_SCENARIO, allows_signal, exit_text, outlived
 from harness.judge.evidence import last_words, printed
-from harness.judge.wording import shown_line, shown_text, signal_name
+from harness.judge.wording import shown_line, shown_text
 from harness.model.record import PROGRAM, Event, Record, What
 from harness.model.scenario import Level, Scenario
 from harness.model.verdict import Finding, Rung
@@ -43,7 +44,7 @@ def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None
     for event in record.of(What.GAVE_UP):
         return _never_listened(scenario, record, event)
     for event in record.of(What.EXITED):
-        headline = f"The program ended before it listened ({_exit_text(event)})."
+        headline = f"The program ended before it listened ({exit_text(event)})."
         if crash := _crash(record):
             headline = f"The program crashed before it listened: {crash}."
         return _finding(scenario, headline, event, last_words(record))
@@ -77,7 +78,7 @@ def _faults_of_life(
     plan: Plan, scenario: Scenario, life: Record, awaited: Collection[float]
 ) -> Iterator[Finding]:
     ended = next(iter(life.of(What.EXITED)), None)
-    crash, died = _crash(life), _died(plan, life, awaited)
+    crash, died = _crash(life), _died(plan, scenario, life, awaited)
     words = last_words(life)
     if crash and ended and not _ours(life) and ended.facts.get("status") != 0:
         headline = f"The program crashed: {crash}."
@@ -136,22 +137,16 @@ def _ours(life: Record) -> bool:
     return any(life.of(What.STOPPED))
 
 
-def _died(plan: Plan, life: Record, awaited: Collection[float]) -> str:
+def _died(plan: Plan, scenario: Scenario, life: Record, awaited: Collection[float]) -> str:
     """Ended by a signal that was not ours, or a server that ended in the middle of the play."""
     exits = life.of(What.EXITED)
-    if not exits or _ours(life):
+    if not exits or _ours(life) or allows_signal(scenario, exits[0]):
         return ""
     if "signal" in exits[0].facts:
-        return f"The program was ended by {_exit_text(exits[0])}"
+        return f"The program was ended by {exit_text(exits[0])}"
     if plan.role.listens is not None and exits[0].at not in awaited:
-        return f"The program ended in the middle of the play ({_exit_text(exits[0])})"
+        return f"The program ended in the middle of the play ({exit_text(exits[0])})"
     return ""
-
-
-def _exit_text(event: Event) -> str:
-    if "signal" not in event.facts:
-        return f"exit status {event.facts.get('status')}"
-    return signal_name(int(event.facts["signal"]))
 
 
 def _endings(scenario: Scenario, record: Record) -> list[Finding]:
@@ -162,14 +157,14 @@ def _endings(scenario: Scenario, record: Record) -> list[Finding]:
             headline = f"The program never ended; {after}."
             findings.append(_finding(scenario, headline, event, last_words(record)))
         elif event.note == "the play is over" and _killed(record.lives[-1]):
-            headline = "The program did not end when it was told to (SIGTERM); it was killed."
-            findings.append(_finding(scenario, headline, event, level=Level.SHOULD))
-    for event in _deaf(record):
-        headline = "The program did not end when the scenario told it to (SIGTERM); it was killed."
-        findings.append(_finding(scenario, headline, event, level=Level.SHOULD))
+            findings.append(_finding(scenario, KILLED, event, level=Level.SHOULD))
+    findings += [
+        _finding(scenario, KILLED_BY_SCENARIO, event, level=Level.SHOULD) for event in _deaf(record)
+    ]
     for event in record.of(What.LEFTOVER):
-        headline = f"A process outlived the program and was killed: {shown_text(event.note)}."
-        findings.append(_finding(scenario, headline, event, level=Level.SHOULD))
+        if event.facts.get("kind") == "socket":
+            continue  # one of a process that is told itself
+        findings.append(_finding(scenario, outlived(event), event, level=Level.SHOULD))
     for event in record.of(What.BROKEN):
         if event.entry is None and event.actor != PROGRAM:
             headline = f"{event.actor}: {event.note}."

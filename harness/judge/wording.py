@@ -131,3 +131,12 @@ def signal_name(number: int) -> str:
 def one_of(values: tuple[float, ...]) -> str:
     """`4` or `4 or 40`."""
     return " or ".join(str(int(v)) if v.is_integer() else str(v) for v in map(float, values))
+
+
+def seconds(duration: float) -> str:
+    """`5 s`, `1.25 s`; to the millisecond, as the transcript has it.
+
+    >>> seconds(5.0), seconds(0.12345)
+    ('5 s', '0.123 s')
+    """
+    return f"{round(duration, 3):g} s"

@@ -287,10 +287,20 @@ class Launched:
             await stopping
         if self._running:
             self._recorder.note(What.STOPPED, PROGRAM, note="the play is over")
+        else:
+            self._note_sockets(process)
         leftovers = await process.end()
         await self.wait()
         for command in leftovers:
-            self._recorder.note(What.LEFTOVER, PROGRAM, note=_shown(command))
+            self._recorder.note(What.LEFTOVER, PROGRAM, note=_shown(command), kind="process")
+
+    def _note_sockets(self, process: Process) -> None:
+        """The program has ended: where anybody listens still, it is what it has left behind."""
+        transports: tuple[Transport, ...] = ("tcp", "udp")
+        for transport in transports:
+            for place in sorted(self._network.listening(process, transport)):
+                note = f"{transport} {place}"
+                self._recorder.note(What.LEFTOVER, PROGRAM, note=note, kind="socket")
 
     async def _clear_away(self, scratch: Scratch) -> None:
         try:

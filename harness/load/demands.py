@@ -22,18 +22,31 @@ from harness.model.scenario import (
     MailDemand,
     Number,
     ReportFields,
+    Span,
     TextDemand,
+    TimeDemand,
 )
 from harness.model.template import Anything, Binding, Template
-from harness.notation import NotationError, parse_pattern
+from harness.notation import PROGRAM, NotationError, parse_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from harness.load.document import Document, Path
-    from harness.load.schema import DemandsShape, ExpectShape, MailShape, ObserverShape, ReportShape
+    from harness.load.schema import (
+        DemandsShape,
+        ExpectShape,
+        MailShape,
+        ObserverShape,
+        ReportShape,
+        TimeShape,
+    )
+    from harness.model.exchange import Exchange
+    from harness.model.program import Role
 
-_ObserverName = Literal["screen", "errors", "files"]
+_ObserverName = Literal["screen", "errors", "files", "leftovers"]
+
+_SPANS: tuple[Span, ...] = ("until exit", "after last message", "after stop")
 
 _UNITS: dict[ActorKind, tuple[str, ...]] = {
     ActorKind.SMTP: ("connections", "messages"),
@@ -46,10 +59,14 @@ _UNITS: dict[ActorKind, tuple[str, ...]] = {
 
 
 def read_demands(
-    document: Document, expect: ExpectShape, cast: Mapping[str, Actor]
+    document: Document,
+    expect: ExpectShape,
+    cast: Mapping[str, Actor],
+    exchange: Exchange,
+    role: Role,
 ) -> tuple[Demand, ...]:
     """The demands in the order of the file; what is wrong is noted in the document."""
-    reader = _Reader(document, cast)
+    reader = _Reader(document, cast, exchange, role)
     path: Path = ("expect",)
     demands = [
         *reader.demands(expect, path, Level.MUST),
@@ -60,21 +77,44 @@ def read_demands(
 
 
 class _Reader:
-    def __init__(self, document: Document, cast: Mapping[str, Actor]) -> None:
+    def __init__(
+        self, document: Document, cast: Mapping[str, Actor], exchange: Exchange, role: Role
+    ) -> None:
         self._document = document
         self._cast = cast
+        acts = (entry.act for entry in exchange.entries() if entry.actor == PROGRAM and entry.act)
+        self._told_to_end = role.listens is not None or any(act.name == "stop" for act in acts)
 
     def demands(self, shape: DemandsShape, path: Path, level: Level) -> Iterator[Demand]:
         if shape.says("exit"):
-            yield ExitDemand(shape.exit, level, self._line((*path, "exit")))
+            yield ExitDemand(tuple(shape.exit), level, self._line((*path, "exit")))
+        yield from self._times(shape.time, (*path, "time"), level)
         yield from self._text("screen", "", shape.screen, (*path, "screen"), level)
         yield from self._text("errors", "", shape.errors, (*path, "errors"), level)
+        yield from self._text("leftovers", "", shape.leftovers, (*path, "leftovers"), level)
         for glob, asked in shape.files.items():
             yield from self._text("files", glob, asked, (*path, "files", glob), level)
         for name, (count, unit) in shape.heard.items():
             yield self._heard(name, count, unit, (*path, "heard", name), level)
         for address, mails in shape.mailbox.items():
             yield self._mailbox(address, mails, (*path, "mailbox", address), level)
+
+    def _times(self, shape: TimeShape, path: Path, level: Level) -> Iterator[TimeDemand]:
+        for span in _SPANS:
+            key = span.replace(" ", "_")
+            if shape.says(key):
+                self._check_span(span, (*path, span))
+                least, most = getattr(shape, key)
+                yield TimeDemand(span, least, most, level, self._line((*path, span)))
+
+    def _check_span(self, span: Span, path: Path) -> None:
+        """A server ends when it is told to, a client by itself."""
+        if self._told_to_end and span != "after stop":
+            message = f"this program is told to end, so `{span}` says nothing of it; "
+            self._document.complain(path, message + "write `after stop`", key=True)
+        elif not self._told_to_end and span == "after stop":
+            message = "this program ends by itself, and is never told to; write `until exit`"
+            self._document.complain(path, message + " or `after last message`", key=True)
 
     def _line(self, path: Path) -> int:
         return self._document.key_place(path).line
@@ -101,9 +141,14 @@ class _Reader:
             yield TextDemand(observer, check, glob, level, line)
 
     def _checks(self, asked: Any, path: Path) -> Iterator[tuple[Check, Path]]:
-        if isinstance(asked, str | list | NumberItemShape):
+        if path[-1] == "leftovers" and asked == "none":
+            yield self._lacks("*", path)
+        elif isinstance(asked, str | list | NumberItemShape):
             yield from self._has(asked, path)
-            return
+        else:
+            yield from self._checks_by_name(asked, path)
+
+    def _checks_by_name(self, asked: ObserverShape, path: Path) -> Iterator[tuple[Check, Path]]:
         yield from self._has(asked.has, (*path, "has"))
         for index, text in enumerate(asked.lacks):
             yield self._lacks(text, self._item((*path, "lacks"), index))

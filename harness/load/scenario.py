@@ -144,7 +144,7 @@ class _Maker:
         names = read_records(document, shape.names, ("names",))
         for records in (names, *(actor.records for actor in cast.values())):
             check_aliases(document, records, cast)
-        demands = read_demands(document, shape.expect, cast)
+        demands = read_demands(document, shape.expect, cast, self._exchange, self._role)
         self._check_expressions(demands, cases)
         self._check_parameters(self._known(cast, cases))
         # after a mistake it might be the mistake's fault

@@ -11,6 +11,8 @@ Each key says in its description what it is for, and each type what it looks lik
 from __future__ import annotations
 
 import re
+from math import inf
+from signal import Signals
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -76,12 +78,37 @@ def _one_or_many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _status(value: Any) -> int | None:
-    if value == "nonzero":
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
-        return int(value)
-    raise _wrong(f"must be 0 to 255 or `nonzero`, not {shown(value)}")
+def _exit(value: Any) -> list[int | str]:
+    ways = value if isinstance(value, list) and value else [value]
+    for way in ways:
+        status = isinstance(way, int) and not isinstance(way, bool) and 0 <= way <= 255
+        if not status and way not in ("nonzero", *Signals.__members__):
+            known = "0 to 255, `nonzero`, a signal such as SIGTERM, or a list of these"
+            raise _wrong(f"must be {known}, not {shown(way)}")
+    return [way if isinstance(way, str) else int(way) for way in ways]
+
+
+_TIME = re.compile(r"(?:(?P<how>at most|at least) )?(?P<first>\S+)(?: to (?P<second>\S+))?")
+
+
+def _time(value: Any) -> tuple[float, float]:
+    """Seconds at least, and at most."""
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if found and bool(found["how"]) != bool(found["second"]):
+        try:
+            first = parse_duration(found["first"])
+            second = parse_duration(found["second"]) if found["second"] else inf
+        except NotationError:
+            first = second = 0.0
+        if found["how"] == "at most" and first > 0:
+            return 0.0, first
+        if found["how"] == "at least" and first > 0:
+            return first, inf
+        if found["second"] and first < second:
+            return first, second
+    raise _wrong(
+        f"must be such as `at most 5s`, `at least 900ms` or `1s to 5s`, not {shown(value)}"
+    )
 
 
 def _heard(value: Any) -> tuple[int, str]:
@@ -169,10 +196,23 @@ OneOrMany = Annotated[
     BeforeValidator(_one_or_many),
     _looks(anyOf=[_TEXT_LOOKS, {"type": "array", "items": _TEXT_LOOKS}]),
 ]
-Status = Annotated[
-    int | None,
-    BeforeValidator(_status),
-    _looks(anyOf=[{"const": "nonzero"}, {"type": "integer", "minimum": 0, "maximum": 255}]),
+_EXIT_LOOKS: list[Any] = [
+    {"enum": ["nonzero", *Signals.__members__]},
+    {"type": "integer", "minimum": 0, "maximum": 255},
+]
+Exit = Annotated[
+    list[int | str],
+    BeforeValidator(_exit),
+    _looks(anyOf=[*_EXIT_LOOKS, {"type": "array", "minItems": 1, "items": {"anyOf": _EXIT_LOOKS}}]),
+]
+_DURATION_LOOKS = r"[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|min)"
+Time = Annotated[
+    Any,
+    BeforeValidator(_time),
+    _looks(
+        type="string",
+        pattern=rf"^(at (most|least) {_DURATION_LOOKS}|{_DURATION_LOOKS} to {_DURATION_LOOKS})$",
+    ),
 ]
 Heard = Annotated[
     Any,
@@ -463,6 +503,28 @@ Observer = Annotated[
 ]
 
 
+Leftovers = Annotated[
+    Annotated[Literal["none"], Tag("<text>")] | Annotated[ObserverShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
+
+
+class TimeShape(Shape):
+    """How long something takes, from the record: `at most 5s`, `at least 900ms`, `1s to 5s`."""
+
+    until_exit: Time = Field(
+        None, alias="until exit", description="From the start of the play to the program's end"
+    )
+    after_last_message: Time = Field(
+        None,
+        alias="after last message",
+        description="From the last message that any actor said or heard to the program's end",
+    )
+    after_stop: Time = Field(
+        None, alias="after stop", description="From SIGTERM to the program's end"
+    )
+
+
 class ReportShape(Shape):
     """What an error report must say (RFC 3464)."""
 
@@ -488,11 +550,21 @@ class MailShape(Shape):
 class DemandsShape(Shape):
     """What must be found when the play is over."""
 
-    exit: Status = Field(None, description="The exit status of the program, or `nonzero`.")
+    exit: Exit = Field(
+        [], description="How the program ends: a status, `nonzero`, a signal, or a list of these."
+    )
+    time: TimeShape = Field(
+        default_factory=TimeShape,
+        description="How long it takes until the program has ended: {until exit: at most 5s}.",
+    )
     screen: Observer = Field([], description='What the program printed: "*sent*".')
     errors: Observer = Field([], description='What it printed on standard error: {lacks: "*"}.')
     files: dict[Text, Observer] = Field(
         {}, description='Files that it wrote, by pattern: {"Log-*.txt": "*sent*"}.'
+    )
+    leftovers: Leftovers = Field(
+        default_factory=ObserverShape,
+        description="Processes and sockets that the program leaves when it has ended: `none`.",
     )
     heard: dict[Text, Heard] = Field(
         {},

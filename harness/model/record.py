@@ -44,7 +44,9 @@ class What(StrEnum):
     EXITED = "exited"  # facts status, or signal
     # the harness ended it; note: why; fact act: of the scenario, if that says so
     STOPPED = "stopped"
-    LEFTOVER = "leftover"  # a process that outlived the program; note: its command line
+    # what outlived the program; facts kind: "process" (note: its command line), or "socket"
+    # (note: transport and place) where one still listens
+    LEFTOVER = "leftover"
     FILE = "file"  # a file in its folder afterwards; note: its path; data: content
     # the end
     GAVE_UP = "gave-up"  # a limit of the play was reached; note: which

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
+from math import inf
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
@@ -222,20 +223,42 @@ Check = Has | Lacks | InOrder | Count | Number
 
 @dataclass(frozen=True, slots=True)
 class ExitDemand:
-    """The exit status of the program; None stands for any but 0."""
+    """How the program ends, in one of these ways.
 
-    status: int | None
+    A number is an exit status, `nonzero` any status but 0, a name such as `SIGTERM` a signal.
+    """
+
+    allowed: tuple[int | str, ...]
     level: Level = Level.MUST
     line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TextDemand:
-    """Something about a text: the screen, standard error, or files by a glob pattern."""
+    """Something about lines: the screen, standard error, files by a glob pattern, or `leftovers`.
 
-    observer: OneOf["screen", "errors", "files"]
+    Leftovers are what the program had not ended when it ended itself, a line each.
+    """
+
+    observer: OneOf["screen", "errors", "files", "leftovers"]
     check: Check
     glob: str = ""
+    level: Level = Level.MUST
+    line: int = field(default=0, compare=False)
+
+
+#: What can be timed: from the start of the play, from the last message of any actor, or from
+#: SIGTERM, until the program has ended.
+Span = OneOf["until exit", "after last message", "after stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeDemand:
+    """How many seconds something takes, at least and at most."""
+
+    span: Span
+    least: float = 0.0
+    most: float = inf
     level: Level = Level.MUST
     line: int = field(default=0, compare=False)
 
@@ -282,7 +305,7 @@ class MailboxDemand:
     line: int = field(default=0, compare=False)
 
 
-Demand = ExitDemand | TextDemand | HeardDemand | MailboxDemand
+Demand = ExitDemand | TextDemand | TimeDemand | HeardDemand | MailboxDemand
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,12 @@ def _also(verdict: Verdict) -> list[Finding]:
 
 def _block(findings: Sequence[Finding], places: Mapping[str, str]) -> Iterator[str]:
     """Findings that rest on the same evidence, and the evidence once."""
-    first, *more = findings
+    first = findings[0]
     yield from (f"  {finding.headline}" for finding in findings)
     yield ""
     place = f" ({places[first.actor]})" if first.actor in places else ""
-    lines = ", ".join(str(finding.line) for finding in more)
-    where = f"{first.file}:{first.line}" + (f", {lines}" if lines else "")
+    lines = ", ".join(dict.fromkeys(str(finding.line) for finding in findings))
+    where = f"{first.file}:{lines}"
     yield _columns(f"  {first.actor}{place}", where, _WIDTH)
     yield from (_rung(rung) for rung in first.ladder)
     for why in dict.fromkeys(finding.why for finding in findings if finding.why):

@@ -22,6 +22,7 @@ from harness.model.scenario import (
     Number,
     ReportFields,
     TextDemand,
+    TimeDemand,
 )
 from harness.notation import parse_pattern
 
@@ -220,35 +221,73 @@ PLAYS = {
         PONG,
         'errors:   File "/tmp/wirelab-x1/copy/group7/ping.py", line 2\\n    print((\\n'
         "         ^\\nSyntaxError: '(' was never closed\\n\nprogram! exit 1\n",
-        (ExitDemand(0, line=10), HeardDemand("pong", 10, "datagrams", line=11)),
+        (ExitDemand((0,), line=10), HeardDemand("pong", 10, "datagrams", line=11)),
     ),
     "wrong-line-then-crash": Play(
         "server< hello  # the line is sent as it was typed\nserver> HELLO\n",
         LINES,
         "server! opened\nserver< bye\nserver! left\n" + TRACEBACK + "program! exit 1\n",
-        (ExitDemand(0, line=11),),
+        (ExitDemand((0,), line=11),),
     ),
     "bytes-on-the-screen": Play(
         "",
         {},
         "screen: b'220 ready\\\\r\\\\n' C:\\\\new\\n\nprogram! exit 3\n",
-        (ExitDemand(0, line=11),),
+        (ExitDemand((0,), line=11),),
     ),
     "never-spoken": Play(
         "mail> 421 *\n".replace(" *", " later"), MAIL, STANDS + "mail> 220 ready\nmail! eof\n"
     ),
-    "exit-status": Play("", {}, "program! exit 3\n", (ExitDemand(0, line=11),)),
-    "exit-status-zero": Play("", {}, "program! exit 0\n", (ExitDemand(None, line=11),)),
+    "exit-status": Play("", {}, "program! exit 3\n", (ExitDemand((0,), line=11),)),
+    "exit-status-zero": Play("", {}, "program! exit 0\n", (ExitDemand(("nonzero",), line=11),)),
+    "exit-among-others": Play(
+        "", {}, "program! exit 3\n", (ExitDemand((0, 2, "SIGPIPE"), line=11),)
+    ),
+    "exit-by-the-wrong-signal": Play(
+        "",
+        {},
+        "server! listening 127.0.0.1 7\nprogram! stopped the play is over\nprogram! signal 15\n",
+        (ExitDemand((0,), line=11),),
+        server=True,
+    ),
+    "exit-by-force": Play(
+        "",
+        {},
+        "server! listening 127.0.0.1 7\nprogram! stopped the play is over\nprogram! signal 9\n",
+        (ExitDemand((0,), line=11), TimeDemand("after stop", most=0.05, line=12)),
+        server=True,
+    ),
+    "ended-too-late": Play(
+        "",
+        MAIL,
+        STANDS + "mail< QUIT\nscreen: bye\\n\nprogram! exit 0\n",
+        (
+            TimeDemand("until exit", most=0.5, line=11),
+            TimeDemand("after last message", most=0.1, line=12),
+        ),
+    ),
+    "ended-too-early": Play(
+        "",
+        PONG,
+        "pong< ping\nprogram! exit 0\n",
+        (TimeDemand("after last message", least=1.0, line=11),),
+    ),
+    "left-behind": Play(
+        "",
+        {},
+        "program! exit 0\nprogram! leftover sleep 1000\nprogram! leftover sleep 2000\n",
+        (text(Lacks(parse_pattern("*")), "leftovers"),),
+    ),
     "killed-by-a-signal": Play("", {}, "screen: sending ...\\n\nprogram! signal 11\n"),
     "traceback": Play(
         "mail< EHLO *\nmail< QUIT\n",
         MAIL,
         TRACEBACK + "program! exit 1\n",
-        (ExitDemand(0, line=11), *mails(MailDemand(line=15))),
+        (ExitDemand((0,), line=11), *mails(MailDemand(line=15))),
     ),
     "traceback-java": Play("", {}, JAVA + "program! exit 1\n"),
     "traceback-in-a-thread": Play(
-        "mail< QUIT\n", MAIL, STANDS + TRACEBACK + "program! exit 0\n", (ExitDemand(0, line=11),)
+        "mail< QUIT\n", MAIL, STANDS + TRACEBACK + "program! exit 0\n", (ExitDemand((0,), line=11),)
     ),
     "never-ended": Play("", {}, "screen: 354?\\n\nprogram! stopped it did not end by itself\n"),
     "deaf-to-sigterm": Play(
@@ -285,7 +324,7 @@ PLAYS = {
         server=True,
     ),
     "leftover": Play(
-        "", {}, "program! leftover sleep 1000\nprogram! exit 1\n", (ExitDemand(0, line=11),)
+        "", {}, "program! leftover sleep 1000\nprogram! exit 1\n", (ExitDemand((0,), line=11),)
     ),
     "screen-has": Play(
         "", {}, "screen: 8001 open\\n8002 filtered\\n\n", (has(RETRY), has("*bytes*"))
@@ -424,14 +463,14 @@ PLAYS = {
         "dns! unknown A smtp.sina.cn\ndns! unknown AAAA smtp.sina.cn\n"
         "dns! unknown PTR 2.255.19.198.in-addr.arpa\n"
         "screen: Name or service not known\\n\nprogram! exit 1\n",
-        (ExitDemand(0, line=11),),
+        (ExitDemand((0,), line=11),),
     ),
     "missed-line-before-its-consequences": Play(
         "mail< DATA\nmail< QUIT\n",
         MAIL,
         STANDS + "mail< QUIT\nmail! eof\nprogram! exit 1\n",
         (
-            ExitDemand(0, line=11),
+            ExitDemand((0,), line=11),
             *mails(MailDemand(line=15)),
             TextDemand("screen", Has(parse_pattern("*sent*")), level=Level.SHOULD, line=12),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from harness.model.scenario import (
     ReportFields,
     Scenario,
     TextDemand,
+    TimeDemand,
     Tls,
 )
 from harness.model.template import Literal, Template
@@ -425,10 +427,37 @@ def test_nothing_at_all_can_be_demanded(load: Loader) -> None:
     assert scenario.demands == (TextDemand("errors", Lacks(parse_pattern("*"))),)
 
 
-@pytest.mark.parametrize(("written", "status"), [("0", 0), ("3", 3), ("nonzero", None)])
-def test_exit(load: Loader, written: str, status: int | None) -> None:
-    """A number, or any but 0."""
-    assert load(CLIENT + f"expect: {{exit: {written}}}\n").demands == (ExitDemand(status),)
+@pytest.mark.parametrize(
+    ("written", "ways"),
+    [
+        ("0", (0,)),
+        ("3", (3,)),
+        ("nonzero", ("nonzero",)),
+        ("SIGTERM", ("SIGTERM",)),
+        ("[0, 2, SIGPIPE]", (0, 2, "SIGPIPE")),
+    ],
+)
+def test_exit(load: Loader, written: str, ways: tuple[int | str, ...]) -> None:
+    """A status, any but 0, a signal, or a list of these."""
+    assert load(CLIENT + f"expect: {{exit: {written}}}\n").demands == (ExitDemand(ways),)
+
+
+@pytest.mark.parametrize(
+    ("written", "least", "most"),
+    [("at most 5s", 0, 5), ("at least 900ms", 0.9, inf), ("1.5s to 2min", 1.5, 120)],
+)
+def test_time(load: Loader, written: str, least: float, most: float) -> None:
+    for span in ("until exit", "after last message"):
+        demand = TimeDemand(span, least, most)
+        assert load(CLIENT + f"expect: {{time: {{{span}: {written}}}}}\n").demands == (demand,)
+
+
+def test_leftovers(load: Loader) -> None:
+    """None at all, or as lines."""
+    demands = load(CLIENT + "expect: {leftovers: none}\n").demands
+    assert demands == (TextDemand("leftovers", Lacks(parse_pattern("*"))),)
+    demands = load(CLIENT + "expect: {leftovers: {lacks: socket}}\n").demands
+    assert demands == (TextDemand("leftovers", Lacks(parse_pattern("socket"))),)
 
 
 def test_heard_counts_what_the_kind_hears(load: Loader) -> None:

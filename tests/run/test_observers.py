@@ -1,0 +1,98 @@
+"""What is demanded of a program's end and of what it leaves, in real plays: right and wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.run.theatre import Played, Theatre, play_once
+
+SERVER = """
+    import signal, socket, sys, time
+    signal.signal(signal.SIGTERM, HANDLER)
+    server = socket.create_server((sys.argv[1], int(sys.argv[2])))
+    while True:
+        connection, _ = server.accept()
+        while data := connection.recv(100):
+            connection.sendall(data)
+        connection.close()
+"""
+DAEMON = """
+    import os, socket, signal
+    reader, writer = os.pipe()
+    if os.fork():
+        os.read(reader, 1)
+    else:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        server = socket.create_server(("127.0.0.1", 0))
+        os.write(writer, b"x")
+        signal.pause()
+"""
+
+
+def client(theatre: Theatre, program: str, expect: str) -> Played:
+    cast = "server: {kind: tcp, at: 12000}"
+    more = f"patience: 2s\nexpect: {expect}"
+    return play_once(theatre.plan("", program, role="echo-client", cast=cast, more=more))
+
+
+def server(theatre: Theatre, handler: str, expect: str) -> Played:
+    plan = theatre.plan(
+        "browser! connect\nbrowser> hello\nbrowser< hello\nbrowser! close",
+        SERVER.replace("HANDLER", handler),
+        role="echo-server",
+        cast="browser: {kind: tcp, to: server}",
+        more=f"expect: {expect}",
+    )
+    return play_once(plan)
+
+
+@pytest.mark.parametrize(
+    ("handler", "expect", "fault"),
+    [
+        ("signal.SIG_DFL", "SIGTERM", ""),
+        (
+            "signal.SIG_DFL",
+            "0",
+            "was ended by signal 15, SIGTERM, where exit status 0 was expected",
+        ),
+        ("lambda *_: sys.exit(0)", "[0, SIGTERM]", ""),
+        ("lambda *_: sys.exit(3)", "[0, SIGTERM]", "exit status 3, where 0 or SIGTERM"),
+        ("signal.SIG_IGN", "0", "did not end when it was told to (SIGTERM)"),
+    ],
+)
+def test_a_server_ends_as_it_should_when_it_is_told_to(
+    theatre: Theatre, handler: str, expect: str, fault: str
+) -> None:
+    result = server(theatre, handler, f"{{exit: {expect}}}")
+
+    assert result.outcome == ("failed" if fault else "passed")
+    assert fault in result.headline
+
+
+def test_a_client_that_takes_too_long_is_told(theatre: Theatre) -> None:
+    slow = "import time\ntime.sleep(0.3)"
+
+    assert client(theatre, slow, "{time: {until exit: at most 30s}}").outcome == "passed"
+    late = client(theatre, slow, "{time: {until exit: at most 1ms}}")
+    early = client(theatre, slow, "{time: {after last message: at least 30s}}")
+    assert late.tells("too late", "at most 0.001 s")
+    assert early.tells("too early", "at least 30 s")
+
+
+def test_a_server_that_takes_too_long_to_end_is_told(theatre: Theatre) -> None:
+    leaves = "lambda *_: sys.exit(0)"
+
+    assert server(theatre, leaves, "{time: {after stop: at most 30s}}").outcome == "passed"
+    ignores = server(theatre, "signal.SIG_IGN", "{time: {after stop: at most 1ms}}")
+    assert ignores.tells("too late", "after SIGTERM")
+
+
+def test_what_a_program_leaves_behind_fails_it_where_that_is_demanded(theatre: Theatre) -> None:
+    left = client(theatre, DAEMON, "{leftovers: none}")
+    socket = client(theatre, DAEMON, "{leftovers: {lacks: socket}}")
+
+    assert client(theatre, "print('done')", "{leftovers: none}").outcome == "passed"
+    assert client(theatre, DAEMON, "{exit: 0}").outcome == "passed"
+    assert (left.outcome, socket.outcome) == ("failed", "failed")
+    assert left.tells("A process outlived the program")
+    assert socket.tells("A socket outlived the program: tcp 127.0.0.1:")
