@@ -30,7 +30,16 @@ def last_words(record: Record) -> tuple[Rung, ...]:
             for line in lines[-_LAST_LINES:]
             if line
         ]
-    return tuple(rungs)
+    return (*rungs, *_done_otherwise(record))
+
+
+def _done_otherwise(record: Record) -> list[Rung]:
+    """What actors did in place of what they should, on purpose."""
+    return [
+        Rung(Mark.HAPPENED, event.at, f"{event.actor}: ({event.note}, on purpose)")
+        for event in record.of(What.FAULT)
+        if event.facts["fault"] == "instead"
+    ]
 
 
 def printed(record: Record, *whats: What) -> str:

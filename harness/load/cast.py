@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.load.addresses import parse_address, parse_host
+from harness.load.instead import read_instead
 from harness.load.names import read_records
 from harness.load.wording import suggest
 from harness.model.faults import Choice, Faults
@@ -51,6 +52,7 @@ _KEYS_FOR: dict[str, set[ActorKind]] = {
     "users": {K.SMTP},
     "limit": {K.SMTP},
     "replies": {K.SMTP},
+    "instead": {K.SMTP, K.HTTP},
     "pages": {K.HTTP},
     "records": {K.DNS},
     "lose": _DATAGRAMS,
@@ -130,6 +132,7 @@ class _Actors:
             users=dict(shape.users),
             limit=shape.limit if shape.says("limit") else None,
             replies=dict(shape.replies),
+            instead=read_instead(shape, self._kind, self._complain),
             pages={path: _page(page) for path, page in shape.pages.items()},
             records=read_records(self._document, shape.records, (*self._path, "records")),
             faults=self._faults(shape),
@@ -185,7 +188,7 @@ class _Actors:
             both = "`at: HOST`" if self._kind is K.ICMP else "`at: PORT`"
             both += " or `to: ENDPOINT`" if "to" in self._allowed() else ""
             self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
-        for key in ("answer", "foreign", "pages"):
+        for key in ("answer", "foreign", "pages", "instead"):
             if to and not at and self._shape.says(key):
                 message = f"`{key}` is for an actor that stands somewhere; this one dials (`to`)"
                 self._complain(message, key, key=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
@@ -13,6 +14,7 @@ from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
 from harness.load.find import is_shared
 from harness.load.include import Includes
+from harness.load.instead import cases_of_steps
 from harness.load.mail import check_mail
 from harness.load.names import check_aliases, read_records
 from harness.load.schema import ScenarioShape
@@ -136,7 +138,8 @@ class _Maker:
         self._check_values()
         self._fill_places()
         cast = read_cast(document, shape.cast, self._role)
-        cases = self._cases()
+        steps = self._cases_of_steps()
+        cases = self._cases() or steps
         self._check_pieces(cast)
         self._check_places(cast, cases)
         check_exchange(document, self._exchange, cast, shape.timeout)
@@ -236,6 +239,10 @@ class _Maker:
             if row.keys() - {"name", "why"}:
                 self._check_alike(cases[0], case, index)
         return cases
+
+    def _cases_of_steps(self) -> tuple[Case, ...]:
+        cases = cases_of_steps(self._document, self._shape.cast)
+        return tuple(replace(c, values={**self._shape.values, **c.values}) for c in cases)
 
     def _case(self, index: int, row: Mapping[str, str]) -> Case:
         values = {key: text for key, text in row.items() if key not in {"name", "why"}}

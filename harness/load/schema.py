@@ -427,6 +427,14 @@ class ActorShape(FaultsShape):
         description="A reply for an address, as recipient or as sender: "
         "{cy@example.test: 450 4.2.1 Busy}.",
     )
+    instead: dict[Text, Text] = Field(
+        {},
+        description="What happens at a step in place of what would: a reply, or close, half-close, "
+        "reset, stall; by step: {RCPT: 421 4.3.2 closing, body@512: reset}.  smtp: greeting, "
+        "hello, MAIL, RCPT, DATA, body@512, end-of-data and other commands; http: connect, "
+        "request@9, request, response@40; `each step` makes one case of each.",
+        examples=[{"each step": "421 4.3.2 closing"}],
+    )
     pages: dict[Text, Page] = Field(
         {}, description="What it answers to a path, such as /index.html; other paths get 404."
     )

@@ -23,7 +23,6 @@ _S = TypeVar("_S", bound=Shape)
 
 #: Keys that the language has, and this version does not play.
 NOT_YET = {
-    *("instead", "each"),
     *("build", "asks"),
 }
 NOT_YET_KINDS = {"pop3", "icmp"}

@@ -16,8 +16,9 @@ def suggest(word: str, known: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
     names = list(known)
-    if near := difflib.get_close_matches(word.lower(), names, n=1):
-        return f"; did you mean `{near[0]}`?"
+    small = {name.lower(): name for name in names}
+    if near := difflib.get_close_matches(word.lower(), small, n=1):
+        return f"; did you mean `{small[near[0]]}`?"
     return f"; there are: {', '.join(names)}" if names else "; there are none"
 
 

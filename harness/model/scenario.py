@@ -76,6 +76,7 @@ class Page:
     status: int = 200
     type: str = "text/html; charset=utf-8"
     text: str = ""
+    reason: str = ""  # behind the status
 
 
 #: What is known of names: data by type, as a master file writes it (RFC 1035 5.1), by name.
@@ -105,6 +106,7 @@ class Actor:
     users: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None  # octets of a message, announced as SIZE (RFC 1870)
     replies: Mapping[str, str] = field(default_factory=dict)  # to RCPT and MAIL, by address
+    instead: Mapping[str, str] = field(default_factory=dict)  # a reply or an act, by step
     pages: Mapping[str, Page] = field(default_factory=dict)
     records: Records = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends

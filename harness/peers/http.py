@@ -10,16 +10,18 @@ import h11
 
 from harness.model.exchange import Directive
 from harness.model.fixtures import find_fixture
+from harness.model.instead import ACTS, within
 from harness.model.scenario import DEFAULT_HOST, Page
 from harness.model.template import Template
 from harness.peers.peer import NotPlayedError, spoken
-from harness.peers.tcp import Connection, ScriptedPeer, StreamPeer
+from harness.peers.tcp import Connection, ScriptedPeer, StreamPeer, act_on
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable, Mapping
 
     from harness.model.exchange import BodyLine, Entry
+    from harness.model.scenario import Actor
     from harness.peers.witness import Witness
 
 _FORM = b"application/x-www-form-urlencoded"
@@ -114,23 +116,39 @@ def urlencoded(form: bytes) -> bytes:
 
 
 class HttpOriginPeer(StreamPeer):
-    """An origin server with a table of pages; other paths are answered with 404."""
+    """An origin server with a table of pages; other paths are answered with 404.
+
+    At the steps of `instead` it says or does something else.
+    """
 
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
-        return _Origin(witness, self.actor.pages)
+        return _Origin(witness, self.actor)
 
 
 class _Origin(Connection):
     """One connection to the origin; keeps it as HTTP/1.1 does (RFC 9112 9.3)."""
 
-    def __init__(self, witness: Witness, pages: Mapping[str, Page]) -> None:
+    def __init__(self, witness: Witness, actor: Actor) -> None:
         super().__init__(witness)
-        self._pages = pages
+        self._pages = actor.pages
+        self._instead = actor.instead
+        self._octets = {"request": 0, "response": 0}
+        self._over = False  # it neither speaks nor takes requests any more
         self._http = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if act := self._instead.get("connect"):
+            self._break_off("connect", act)
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._over:
+            return
+        if self._up_to_break("request", data)[1]:
+            self._break_within("request")
+            return
         try:
             self._http.receive_data(data)
             self._take_events()
@@ -154,16 +172,49 @@ class _Origin(Connection):
             interim = h11.InformationalResponse(status_code=100, headers=[])
             self._say(self._http.send(interim) or b"")
 
+    # -- something else -----------------------------------------------------------------
+
+    def _break_off(self, step: str, act: str) -> None:
+        self._over = True
+        if self._transport and not self._transport.is_closing():
+            self._witness.deviated(step, act)
+            act_on(self._transport, self._witness, act)
+
+    def _up_to_break(self, what: str, data: bytes) -> tuple[bytes, bool]:
+        """What of a request or a response comes before `instead` breaks it off, and whether."""
+        if not (planned := within(self._instead, what)):
+            return data, False
+        left = planned[0] - self._octets[what]
+        self._octets[what] += len(data)
+        return data[:left], left <= len(data)
+
+    def _break_within(self, what: str) -> None:
+        if planned := within(self._instead, what):
+            self._break_off(f"{what}@{planned[0]}", planned[1])
+
+    # -- responses ----------------------------------------------------------------------
+
     def _answer_request(self) -> None:
-        target = self._request.target.decode("latin-1") if self._request else ""
-        path = target.partition("?")[0]
-        page = self._pages.get(target) or self._pages.get(path)
-        self._answer(page or Page(404, "text/plain", f"no page {path}\n"))
+        words = self._instead.get("request", "")
+        if words in ACTS:
+            self._break_off("request", words)
+            return
+        if words:
+            self._witness.deviated("request", words)
+        self._answer(_page_of_status(words) if words else self._page())
+        if self._over:
+            return
         if self._http.our_state is h11.MUST_CLOSE:
             self.close()
         else:
             self._request = None
             self._http.start_next_cycle()
+
+    def _page(self) -> Page:
+        target = self._request.target.decode("latin-1") if self._request else ""
+        path = target.partition("?")[0]
+        page = self._pages.get(target) or self._pages.get(path)
+        return page or Page(404, "text/plain", f"no page {path}\n")
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -178,16 +229,29 @@ class _Origin(Connection):
             ("Content-Type", page.type),
             ("Content-Length", str(len(content))),
         ]
-        out = self._http.send(h11.Response(status_code=page.status, headers=fields)) or b""
+        out = (
+            self._http.send(
+                h11.Response(status_code=page.status, headers=fields, reason=page.reason)
+            )
+            or b""
+        )
         if not (self._request and self._request.method == b"HEAD"):
             out += self._http.send(h11.Data(data=content)) or b""
         out += self._http.send(h11.EndOfMessage()) or b""
         self._say(out)
 
     def _say(self, data: bytes) -> None:
-        if self._transport and not self._transport.is_closing():
-            self.say(data)
+        if self._over or self._transport is None or self._transport.is_closing():
+            return
+        data, breaks = self._up_to_break("response", data)
+        self.say(data)
+        if breaks:
+            self._break_within("response")
 
     def eof_received(self) -> bool:
         super().eof_received()
         return False
+
+
+def _page_of_status(words: str) -> Page:
+    return Page(int(words[:3]), "text/plain", f"{words}\n", reason=words[4:])

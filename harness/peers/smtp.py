@@ -6,16 +6,18 @@ import asyncio
 import logging
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from harness.model.instead import ACTS, within
 from harness.model.record import What
 from harness.model.scenario import Tls
-from harness.peers.tcp import StreamPeer
+from harness.peers.tcp import StreamPeer, act_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from harness.model.scenario import Actor
     from harness.peers.witness import Witness
@@ -27,6 +29,8 @@ _NO_SUCH_USER = "550 5.1.1 No such user: {address}"
 _REPLY = re.compile(r"[2-5]\d\d(?:[ -]|\Z)")
 _COMMAND_LIMIT = 2048  # octets; generous, so that a long command is the scenario's affair
 _IDENT = "Wirelab"
+#: Behind 421 the server ends its own direction, and hears whether the client goes on all the same.
+_GOODBYE = "half-close"
 
 
 class SmtpPeer(StreamPeer):
@@ -34,7 +38,7 @@ class SmtpPeer(StreamPeer):
 
     Replies by address come from the actor's `replies`: to a RCPT that names it, and to a
     MAIL if it refuses.  `users` may authenticate (RFC 4954); `limit` is announced as SIZE
-    (RFC 1870).
+    (RFC 1870).  At the steps of `instead` it says or does something else.
     """
 
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
@@ -61,19 +65,111 @@ class _Session(SMTP):
         self.command_size_limits = defaultdict(lambda: _COMMAND_LIMIT)
         self._encrypted = actor.tls is not Tls.NONE
         self._witness = witness
+        self._instead = actor.instead
+        self._greeted = False
+        self._over = False  # it neither speaks nor takes commands any more
+        self._words: str | None = None  # what is said for the next reply; empty: nothing
+        self._taken: int | None = None  # octets of the mail that is on its way
+        self._smtp_methods = {
+            verb: partial(self._take, verb, method) for verb, method in self._smtp_methods.items()
+        }
 
     def data_received(self, data: bytes) -> None:
-        if self._witness.heard(data):
+        if not self._witness.heard(data):
+            if self.transport:
+                self.transport.close()
+        elif not self._over and not self._breaks_off(len(data)):
             super().data_received(data)
-        elif self.transport:
-            self.transport.close()
 
     async def push(self, status: str | bytes) -> None:
         if self.transport is None or self.transport.is_closing():
             return
-        text = status.encode() if isinstance(status, str) else status
-        self._witness.say(text + b"\r\n")
-        await self._writer.drain()
+        if not self._greeted:
+            self._greeted = True
+            if await self._does_otherwise("greeting"):
+                return
+        if self._words is not None:  # behind 3xx comes another reply (RFC 5321 4.2.1)
+            status, self._words = self._words, None if self._words.startswith("3") else ""
+        text = status if isinstance(status, bytes) else "\r\n".join(status.split("\n")).encode()
+        if text and not self._over:
+            self._taken = 0 if text.startswith(b"354") else self._taken
+            self._witness.say(text + b"\r\n")
+            await self._writer.drain()
+
+    # -- something else -----------------------------------------------------------------
+
+    async def _take(self, verb: str, method: Callable[[str], Awaitable[None]], arg: str) -> None:
+        """A command: as it should be, or as `instead` has it."""
+        steps = (verb, "hello") if verb in ("EHLO", "HELO") else (verb,)
+        step = next((step for step in steps if step in self._instead), verb)
+        if _accepts(words := self._instead.get(step, ""), verb):
+            self._witness.deviated(step, words)
+            self._words = words
+        elif await self._does_otherwise(step):
+            return
+        await method(arg)
+        self._words = self._taken = None
+
+    async def _does_otherwise(self, step: str) -> bool:
+        """Do what `instead` has for a step; False if it has nothing."""
+        words = self._instead.get(step)
+        if words is None:
+            return False
+        self._witness.deviated(step, words)
+        if words in ACTS:
+            self._act(words)
+        else:
+            self._words = None
+            await self.push(words)
+            if words.startswith("421"):
+                self._act(_GOODBYE)
+            elif step == "greeting" and not words.startswith("2"):
+                self._refuse_all()
+        if self._over:  # whatever comes is heard, and not answered
+            await asyncio.get_running_loop().create_future()
+        return True
+
+    async def answer_mail(self) -> str | None:
+        """The reply to a mail that `instead` has; None if there is none.
+
+        Unless it is a success, the mail must not be kept.
+        """
+        words = self._instead.get("end-of-data", "")
+        if words.startswith("2"):
+            self._witness.deviated("end-of-data", words)
+        elif await self._does_otherwise("end-of-data"):
+            self._words = ""  # it has been said
+        return words or None
+
+    def _breaks_off(self, octets: int) -> bool:
+        """Count octets of a mail; whether this is where `instead` has something within it."""
+        if self._taken is None or not (planned := within(self._instead, "body")):
+            return False
+        self._taken += octets
+        place, words = planned
+        if self._taken < place:
+            return False
+        self._witness.deviated(f"body@{place}", words)
+        if words not in ACTS:
+            self._witness.say(words.replace("\n", "\r\n").encode() + b"\r\n")
+        self._act(words if words in ACTS else _GOODBYE)
+        return True
+
+    def _act(self, act: str) -> None:
+        """The last thing that is done; TLS has no half-closed connections."""
+        self._over = True
+        if self.transport:
+            act = "close" if act == _GOODBYE and self._encrypted else act
+            act_on(cast("asyncio.Transport", self.transport), self._witness, act)
+
+    def _refuse_all(self) -> None:
+        """Who was not let in may only leave (RFC 5321 3.1)."""
+
+        async def refuse(_arg: str) -> None:
+            await self.push("503 5.5.1 Bad sequence of commands")
+
+        quit_alone = {"QUIT": self._smtp_methods["QUIT"]}
+        self._smtp_methods = dict.fromkeys(self._smtp_methods, refuse) | quit_alone
 
     async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         await super().smtp_QUIT(arg)
@@ -166,9 +262,12 @@ class _Mailboxes:
         return reply or "250 2.1.5 OK"
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
-        self, server: Any, session: Session, envelope: Envelope
+        self, server: _Session, session: Session, envelope: Envelope
     ) -> str:
-        del server, session
+        del session
+        reply = await server.answer_mail()
+        if reply is not None and not reply.startswith("2"):
+            return reply
         content = envelope.original_content or b""
         for address in envelope.rcpt_tos:
             self._recorder.note(
@@ -178,7 +277,14 @@ class _Mailboxes:
                 mailbox=self._known.get(address.lower(), address),
                 sender=envelope.mail_from or "",
             )
-        return "250 2.0.0 OK: taken"
+        return reply or "250 2.0.0 OK: taken"
+
+
+def _accepts(words: str, verb: str) -> bool:
+    """Whether a reply lets a command go on as it should."""
+    if verb in ("DATA", "AUTH"):  # 235 would let nobody in: that is up to the password
+        return words.startswith("3")
+    return words.startswith("2")
 
 
 def _refuses(reply: str) -> bool:

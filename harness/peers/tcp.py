@@ -198,6 +198,21 @@ def _tls_reason(error: OSError) -> str:
     return str(reason).replace("_", " ").lower()
 
 
+def act_on(transport: asyncio.Transport, witness: Witness, act: str) -> None:
+    """Close, half-close, reset or stall a connection (`harness.model.instead.ACTS`)."""
+    if act == "close":
+        transport.close()
+    elif act == "half-close":
+        transport.write_eof()
+    elif act == "reset":
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    elif act == "stall":
+        transport.pause_reading()
+        witness.stalled()
+
+
 class Connection(asyncio.Protocol):
     """One connection that hears, and says what it is told to say."""
 
@@ -247,7 +262,7 @@ class Connection(asyncio.Protocol):
         """
         if not self._open.can_write_eof():
             raise NotPlayedError("`half-close` cannot be played over TLS")
-        self._open.write_eof()
+        act_on(self._open, self._witness, "half-close")
 
     def stall(self) -> None:
         """Read and speak no more; the connection stays open, and its buffers fill up.
@@ -255,8 +270,7 @@ class Connection(asyncio.Protocol):
         Raises:
             PeerError: if the connection is gone.
         """
-        self._open.pause_reading()
-        self._witness.stalled()
+        act_on(self._open, self._witness, "stall")
 
     def close(self) -> None:
         """Close, if it is not closed yet."""
@@ -269,9 +283,7 @@ class Connection(asyncio.Protocol):
         Raises:
             PeerError: if the connection is gone.
         """
-        sock = self._open.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._open.abort()
+        act_on(self._open, self._witness, "reset")
 
 
 class ScriptedPeer(StreamPeer):

@@ -8,6 +8,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from harness.model.instead import ACTS
 from harness.model.record import What
 from harness.peers.peer import shown_address
 
@@ -68,6 +69,12 @@ class Witness:
     def acted(self, entry: int) -> None:
         """An entry is done, though it was not said to its end."""
         self._recorder.note(What.ACTED, self._peer.actor.name, self.number, entry=entry)
+
+    def deviated(self, step: str, act: str) -> None:
+        """The actor does something else at a step, since the scenario says so (`instead`)."""
+        note = f"{act} at {step}" if act in ACTS else f"another reply at {step}"
+        name = self._peer.actor.name
+        self._recorder.note(What.FAULT, name, self.number, note=note, fault="instead", step=step)
 
     def hurried(self, reason: str) -> None:
         """Pieces do not wait for the program; told once for each reason."""

@@ -278,6 +278,15 @@ def test_several_actors_may_play_one_endpoint(load: Loader) -> None:
 # -- cases and program ----------------------------------------------------------------
 
 
+def test_each_step_makes_a_case_of_every_step(load: Loader) -> None:
+    actor = "  mail: {kind: smtp, at: 25, instead: {each step: 421 4.3.2 closing}}\n"
+    text = f"title: Steps\nvalues: {{a: b}}\ncast:\n{actor}expect: {{screen: '*${{a}}*'}}\n"
+    scenario = load(text)
+    steps = ("greeting", "hello", "MAIL", "RCPT", "DATA", "end-of-data")
+    assert scenario.cases == tuple(Case(step, {"a": "b", "step": step}) for step in steps)
+    assert scenario.cast["mail"].instead == {"${step}": "421 4.3.2 closing"}
+
+
 def test_cases_have_values_names_and_reasons(load: Loader) -> None:
     """Values are text, as written."""
     scenario = load(

@@ -37,6 +37,8 @@ FAULTS = {
         "greeting-not-read",
         "first-address-only",
         "impatient",
+        "ignores-421",
+        "hangs-on-close",
     },
     "http_client.py": {
         "no-host",
