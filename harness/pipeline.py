@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from harness import report
 from harness.errors import AuthorError, Problem, UsageError, WirelabError
 from harness.follow import followed
-from harness.judge import judge, satisfied
+from harness.judge import judge, rejudge, satisfied
 from harness.load import (
     command_implementation,
     find,
@@ -29,19 +29,24 @@ from harness.load import (
     load_roles,
     load_scenarios,
 )
+from harness.model.needs import NEEDS
+from harness.model.program import ExpectedFailure, Implementation, Program
 from harness.model.verdict import Outcome, Verdict
 from harness.network import rung_of, why_not_private
 from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
 from harness.plan.notes import about_nothing, notes
+from harness.record import find_runs, origin_of, read_run
 from harness.run import Stage, play, play_many
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from harness.model.plan import Plan
-    from harness.model.program import Implementation, Role
+    from harness.model.program import Role
+    from harness.model.record import Record
     from harness.model.scenario import Scenario
+    from harness.record import Origin
 
 DEFAULT_SCENARIOS = "scenarios"
 DEFAULT_IMPLEMENTATION = "reference"
@@ -242,8 +247,14 @@ async def _verdict(plan: Plan, stage: Stage, request: Request) -> Verdict:
     verdict = replace(verdict, duration_s=time.monotonic() - started)
     if request.out is None:
         return verdict
-    note = again(plan, request)
-    return report.keep(verdict, record, request.out, again=note, follower=follower)
+    origin = origin_of(
+        plan,
+        network=rung_of(request.network).rung,
+        seed=request.seed,
+        again=again(plan, request),
+        duration_s=verdict.duration_s,
+    )
+    return report.keep(verdict, record, request.out, origin=origin, follower=follower)
 
 
 def again(plan: Plan, request: Request) -> str:
@@ -255,13 +266,13 @@ def again(plan: Plan, request: Request) -> str:
 # -- reporting ------------------------------------------------------------------------
 
 
-def story(verdict: Verdict, programme: Programme, request: Request) -> str:
+def story(verdict: Verdict, request: Request) -> str:
     """All that there is to tell of a verdict, and how it is played again."""
-    return report.failure_text(
-        verdict,
-        implementation=programme.implementation.name,
-        again=again(verdict.plan, request),
-    )
+    return _story(verdict, again(verdict.plan, request))
+
+
+def _story(verdict: Verdict, note: str) -> str:
+    return report.failure_text(verdict, implementation=verdict.plan.implementation, again=note)
 
 
 def facts(programme: Programme, request: Request, seconds: float) -> report.RunFacts:
@@ -274,3 +285,81 @@ def facts(programme: Programme, request: Request, seconds: float) -> report.RunF
         implementation=programme.implementation.name,
         path=programme.implementation.path,
     )
+
+
+# -- judging again --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Recorded runs that were judged again: their verdicts, and where each record comes from."""
+
+    verdicts: tuple[Verdict, ...]
+    origins: Mapping[str, Origin]  # by run folder
+
+    def story(self, verdict: Verdict) -> str:
+        """All that there is to tell of a verdict, and how it is played again."""
+        return _story(verdict, self.origins[str(verdict.run_folder)].again)
+
+    def facts(self, seconds: float) -> report.RunFacts:
+        """What is true of them as a whole; judging took so long until now."""
+        origins = self.origins.values()
+        return report.RunFacts(
+            network=_one_word(origin.network for origin in origins),
+            seed=next(iter(origins)).seed,
+            started=datetime.fromtimestamp(time.time() - seconds, UTC),
+            duration_s=seconds,
+            implementation=_one_word(origin.implementation for origin in origins),
+            path=_one_word(origin.path for origin in origins),
+        )
+
+
+def _one_word(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def judge_runs(paths: Sequence[str]) -> Judged:
+    """Judge recorded runs by their scenarios as they read now.
+
+    Raises:
+        UsageError: there is no run, or one whose scenario or case is gone.
+        AuthorError: with every problem of the scenarios.
+    """
+    runs = {str(folder): read_run(folder) for folder in find_runs(paths)}
+    files = {origin.scenario: Path(origin.scenario) for origin, _ in runs.values()}
+    for file in files.values():
+        if not file.is_file():
+            raise UsageError(f"there is no {file} here; judge where the scenarios were played")
+    scenarios, roles = _loaded(list(files.values()))
+    by_file = {scenario.file: scenario for scenario in scenarios}
+    verdicts = []
+    for folder, (origin, record) in runs.items():
+        scenario = by_file[str(files[origin.scenario])]
+        plan = _plan_again(scenario, roles[scenario.role], origin)
+        verdicts.append(replace(_judged(plan, record, origin), run_folder=folder))
+    return Judged(tuple(verdicts), {folder: origin for folder, (origin, _) in runs.items()})
+
+
+def _plan_again(scenario: Scenario, role: Role, origin: Origin) -> Plan:
+    """The plan of a run, with the program as it was, wherever that is now."""
+    program = Program(role.name, origin.run, addresses=origin.addresses)
+    known = [ExpectedFailure(**origin.expected_failure)] if origin.expected_failure else []
+    implementation = Implementation(
+        origin.implementation,
+        origin.path,
+        Path(),
+        {role.name: program},
+        expected_failures=tuple(known),
+    )
+    plans = make_plans(scenario, role, implementation, offers=NEEDS, rung=origin.network)
+    for plan in plans:
+        if plan.label == origin.label:
+            return plan
+    raise UsageError(f"{scenario.file} has no [{origin.label}] any more; play it again")
+
+
+def _judged(plan: Plan, record: Record, origin: Origin) -> Verdict:
+    try:
+        return rejudge(plan, record, origin)
+    except Exception as error:  # noqa: BLE001 - one broken record must not end the others
+        return Verdict(plan, Outcome.ERROR, reason=f"Wirelab failed: {error!r}")

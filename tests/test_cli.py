@@ -126,6 +126,7 @@ class TestRun:
         folder = course / "kept" / "echo-client" / "upper"
         assert {file.name for file in folder.iterdir()} == {
             "record.jsonl",
+            "run.json",
             "transcript.txt",
             "verdict.txt",
         }

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 import pytest
 from harness.model.verdict import Finding, Mark, Outcome, Verdict
 from harness.network import _trouble
-from harness.pipeline import Request, play_all, prepare
+from harness.pipeline import Request, judge_runs, play_all, prepare
 from harness.report import failure_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.model.plan import Plan
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +69,9 @@ class Verdicts:
     faultless: dict[str, Verdict]
     faulty: dict[str, Verdict]
 
+    def __iter__(self) -> Iterator[dict[str, Verdict]]:
+        return iter((self.reference, self.faultless, self.faulty))
+
 
 ALL = plans_with("fixtures/mutants")
 LOW = tuple(plan for plan in ALL if not plan.skipped)
@@ -81,20 +86,44 @@ each_plan = pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.id)
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> Verdicts:
-    low, high = played(LOW, "loopback"), played(HIGH, "private")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
+    runs = tmp_path_factory.mktemp("runs")
+    low, high = played(LOW, "loopback", runs), played(HIGH, "private", runs)
     return Verdicts(*(one | other for one, other in zip(low, high, strict=True)))
 
 
-def played(plans: tuple[Plan, ...], network: str) -> list[dict[str, Verdict]]:
+@pytest.fixture(scope="module")
+def judged_again(verdicts: Verdicts) -> Verdicts:
+    folders = [
+        [str(verdict.run_folder) for verdict in series.values() if verdict.run_folder]
+        for series in verdicts
+    ]
+    with contextlib.chdir(ROOT):
+        found = [judge_runs(series).verdicts for series in folders]
+    return Verdicts(*({verdict.plan.id: verdict for verdict in series} for series in found))
+
+
+def played(plans: tuple[Plan, ...], network: str, runs: Path) -> list[dict[str, Verdict]]:
     """All plays in one event loop: they mostly wait, so together they last as long as one."""
+    if not plans:
+        return [{}, {}, {}]
     ids = [plan.id for plan in plans]
     reference = [plan for plan in plans_with("reference", network) if plan.id in ids]
     series = (reference, plans, tuple(map(with_fault, plans)))
+    request = replace(REQUEST, network=network)
+
+    async def everything() -> list[list[Verdict]]:
+        folders = [str(runs / str(number)) for number in range(len(series))]
+        return await asyncio.gather(
+            *(
+                play_all(each, replace(request, out=out))
+                for each, out in zip(series, folders, strict=True)
+            )
+        )
+
     with contextlib.chdir(ROOT):
-        everything = [plan for plans in series for plan in plans]
-        found = iter(asyncio.run(play_all(everything, replace(REQUEST, network=network))))
-    return [{plan.id: next(found) for plan in plans} for plans in series]
+        found = asyncio.run(everything())
+    return [{verdict.plan.id: verdict for verdict in each} for each in found]
 
 
 def told(verdict: Verdict) -> str:
@@ -103,7 +132,7 @@ def told(verdict: Verdict) -> str:
         verdict = replace(verdict, findings=verdict.findings[:1])
     if verdict.plan.pieces:
         verdict = replace(verdict, findings=tuple(map(_without_before, verdict.findings)))
-    text = failure_text(verdict)
+    text = failure_text(replace(verdict, run_folder=None))
     for actor, address in verdict.places:
         port = address.rpartition(":")[2]
         text = re.sub(rf"\b{port}\b", f"<{actor}>", text)
@@ -164,6 +193,14 @@ def test_the_fault_is_caught_and_told_in_these_words(plan: Plan, verdicts: Verdi
 
     assert verdict.outcome is Outcome.FAILED, text
     assert text == golden_file(plan).read_text(encoding="utf-8")
+
+
+@each_plan
+def test_the_records_are_judged_again_to_the_same_verdicts(
+    plan: Plan, verdicts: Verdicts, judged_again: Verdicts
+) -> None:
+    for first, again in zip(verdicts, judged_again, strict=True):
+        assert replace(again[plan.id], plan=plan) == replace(first[plan.id], plan=plan)
 
 
 def test_every_text_belongs_to_a_scenario() -> None:

@@ -56,6 +56,11 @@ class Follower:
         self._walk(0.0)
 
     @property
+    def script(self) -> list[Line]:
+        """Lines that the harness performs when they are due; events refer to no others."""
+        return [line for line in self.lines if line.performed and not self._by_itself(line.entry)]
+
+    @property
     def due(self) -> list[Line]:
         """Lines that the harness must perform now: everything above them is settled."""
         reached = (line for line in self.lines if line.due_at is not None and line.waiting)

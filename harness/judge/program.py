@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.judge.ending import KILLED, KILLED_BY_SCENARIO, allows_signal, exit_text, outlived
 from harness.judge.evidence import last_words, printed
 from harness.judge.wording import shown_line, shown_text
-from harness.model.record import PROGRAM, Event, Record, What
+from harness.model.record import PLAY_IS_OVER, PROGRAM, Event, Record, What
 from harness.model.scenario import Level, Scenario
 from harness.model.verdict import Finding, Rung
 
@@ -156,7 +156,7 @@ def _endings(scenario: Scenario, record: Record) -> list[Finding]:
             after = f"it was stopped after {event.at:.1f} s{_limit_reached(record)}"
             headline = f"The program never ended; {after}."
             findings.append(_finding(scenario, headline, event, last_words(record)))
-        elif event.note == "the play is over" and _killed(record.lives[-1]):
+        elif event.note == PLAY_IS_OVER and _killed(record.lives[-1]):
             findings.append(_finding(scenario, KILLED, event, level=Level.SHOULD))
     findings += [
         _finding(scenario, KILLED_BY_SCENARIO, event, level=Level.SHOULD) for event in _deaf(record)

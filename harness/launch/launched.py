@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.errors import MachineError
 from harness.launch.scratch import Found, Scratch, is_small
 from harness.launch.terminal import Terminal
-from harness.model.record import PROGRAM, What
+from harness.model.record import PLAY_IS_OVER, PROGRAM, What
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -286,7 +286,7 @@ class Launched:
         if stopping:
             await stopping
         if self._running:
-            self._recorder.note(What.STOPPED, PROGRAM, note="the play is over")
+            self._recorder.note(What.STOPPED, PROGRAM, note=PLAY_IS_OVER)
         else:
             self._note_sockets(process)
         leftovers = await process.end()

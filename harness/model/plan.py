@@ -35,6 +35,8 @@ class Plan:
     skipped: str | None = None
     expected_failure: ExpectedFailure | None = None
     open: bool = True
+    implementation: str = ""  # whose program it is: its name, and the path as it was given
+    path: str = ""
 
     @property
     def speaks_icmp(self) -> bool:

@@ -52,6 +52,9 @@ class What(StrEnum):
     GAVE_UP = "gave-up"  # a limit of the play was reached; note: which
 
 
+#: Why the harness ends a program (`What.STOPPED`) where a play ends as it should.
+PLAY_IS_OVER = "the play is over"
+
 #: What a person at the terminal sees: errors too, and Python's `input` writes its prompt there.
 SEEN = (What.SCREEN, What.ERRORS)
 

@@ -55,6 +55,8 @@ def make_plans(
         program=program,
         folder=implementation.folder,
         skipped=skipped,
+        implementation=implementation.name,
+        path=implementation.path,
     )
     cases = [_of_case(whole, case) for case in scenario.cases] or [whole]
     ways = scenario.pieces or (None,)

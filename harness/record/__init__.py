@@ -1,6 +1,24 @@
 """What happened, written down: the only writer of records, and their way to disk and back."""
 
+from harness.record.origin import (
+    Origin,
+    find_runs,
+    origin_of,
+    read_run,
+    stage_of,
+    write_origin,
+)
 from harness.record.recorder import Recorder
 from harness.record.store import read_record, write_record
 
-__all__ = ["Recorder", "read_record", "write_record"]
+__all__ = [
+    "Origin",
+    "Recorder",
+    "find_runs",
+    "origin_of",
+    "read_record",
+    "read_run",
+    "stage_of",
+    "write_origin",
+    "write_record",
+]

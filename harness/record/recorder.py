@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from harness.model.record import Event, Record, What
+from harness.record.store import MICROSECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,8 @@ class Recorder:
         **facts: str | int,
     ) -> Event:
         """Write down one event, with the time that it is now."""
-        event = Event(self.now, what, actor, connection, data, note, entry, facts)
+        now = round(self.now, MICROSECOND)  # as it is kept: a record read back is the same
+        event = Event(now, what, actor, connection, data, note, entry, facts)
         self._events.append(event)
         for listener in self._listeners:
             listener(event)

@@ -15,7 +15,7 @@ from harness.model.record import Event, Record, What
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MICROSECOND = 6
+MICROSECOND = 6
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -33,7 +33,7 @@ def read_record(path: Path) -> Record:
 
 def _to_json(event: Event) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "at": round(event.at, _MICROSECOND),
+        "at": round(event.at, MICROSECOND),
         "what": event.what.value,
         "actor": event.actor,
     }

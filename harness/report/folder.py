@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
-from harness.record import write_record
+from harness.record import write_origin, write_record
 from harness.report.text import failure_text
 from harness.report.transcript import transcript
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.model.plan import Plan
     from harness.model.record import Record
     from harness.model.verdict import Verdict
+    from harness.record import Origin
 
 
 def check_folder(name: str, *, option: str = "--out") -> None:
@@ -37,7 +38,12 @@ def check_folder(name: str, *, option: str = "--out") -> None:
 
 
 def keep(
-    verdict: Verdict, record: Record, out: str, *, again: str, follower: Follower | None = None
+    verdict: Verdict,
+    record: Record,
+    out: str,
+    *,
+    origin: Origin,
+    follower: Follower | None = None,
 ) -> Verdict:
     """Write the run folder of a verdict below `out`; the verdict then names it.
 
@@ -50,7 +56,8 @@ def keep(
         folder.mkdir(parents=True, exist_ok=True)
         write_record(record, folder / "record.jsonl")
         _write(folder / "transcript.txt", transcript(verdict.plan, record, follower))
-        _write(folder / "verdict.txt", failure_text(kept, again=again))
+        _write(folder / "verdict.txt", failure_text(kept, again=origin.again))
+        write_origin(origin, folder)
     except OSError as error:
         told = f"{folder} cannot be written: {error.strerror}"
         return replace(verdict, reason="; ".join(filter(None, [verdict.reason, told])))

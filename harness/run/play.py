@@ -13,7 +13,7 @@ from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
 from harness.model.names import first_addresses, is_one_address
 from harness.model.pieces import WHOLE
-from harness.model.record import PROGRAM, Record, What
+from harness.model.record import PLAY_IS_OVER, PROGRAM, Record, What
 from harness.model.scenario import ActorKind, Tls, everybody, split_address
 from harness.network import open_network
 from harness.peers import Authority, Peer, Setting, make_peer
@@ -262,7 +262,7 @@ class _Play:
     async def _end(self, program: Launched) -> None:
         """End the program as a person would, and hear what it says meanwhile."""
         if program.exit is None and not program.broken:
-            why = "the play is over" if self._place is not None else "it did not end by itself"
+            why = PLAY_IS_OVER if self._place is not None else "it did not end by itself"
             await program.stop(why, GRACE_SECONDS)
         await program.finish()
         if not self._heard_out or self._recorder.record.of(What.LEFTOVER):

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import click
 
 from harness import __version__
+from harness.cli.interrupt import Interrupt, on_interrupt
 from harness.errors import AuthorError, UsageError, WirelabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rich.console import Console
-
-    from harness.model.plan import Plan
+    from harness.cli.telling import Display
     from harness.model.verdict import Verdict
     from harness.pipeline import Programme, Request
-    from harness.report import RunFacts, Target
+    from harness.report import RunFacts
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -36,7 +35,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status (docs/command-line.md)."""
-    before = _on_interrupt(_interrupt_once)
+    before = on_interrupt(_interrupt_once)
     _harden_streams()
     status = 0
     try:
@@ -57,12 +56,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _let_go_of(stream)
     signal.signal(signal.SIGINT, signal.SIG_IGN if argv is None else before)  # all is said
     sys.exit(status)
-
-
-def _on_interrupt(handler: Any) -> Any:
-    """Set what Ctrl-C does, unless the shell wants it ignored; what it did before."""
-    before = signal.getsignal(signal.SIGINT)
-    return before if before is signal.SIG_IGN else signal.signal(signal.SIGINT, handler)
 
 
 def _interrupt_once(*_: object) -> NoReturn:
@@ -147,6 +140,27 @@ def wirelab() -> None:
     """Play network scenarios against a real program and say what went wrong."""
 
 
+DEFAULT_OUT = "run"
+
+_FILES = [
+    click.option(
+        "--json", "json_file", metavar="FILE", help="Write results here; - is the output."
+    ),
+    click.option("--junit", metavar="FILE", help="Write JUnit's XML here, for Jenkins or GitLab."),
+    click.option("-q", "--quiet", is_flag=True, help="Tell failures and the summary only."),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Tell remarks on scenarios that passed, too."
+    ),
+]
+
+
+def _with_files(command: Any) -> Any:
+    """The options of every command that tells verdicts."""
+    for option in reversed(_FILES):
+        command = option(command)
+    return command
+
+
 _PATHS = click.argument("paths", nargs=-1, metavar="[PATH]...")
 
 
@@ -182,14 +196,15 @@ def _asked(paths: tuple[str, ...]) -> tuple[str, ...]:
     help="Where the plays happen.",
 )
 @click.option("--seed", type=int, help="Repeat a run that used chance.")
-@click.option("--json", "json_file", metavar="FILE", help="Write results here; - is the output.")
-@click.option("--junit", metavar="FILE", help="Write JUnit's XML here, for Jenkins or GitLab.")
 @click.option(
-    "--out", default="run", show_default=True, metavar="DIR", help="Where run folders are kept."
+    "--out",
+    default=DEFAULT_OUT,
+    show_default=True,
+    metavar="DIR",
+    help="Where run folders are kept.",
 )
 @click.option("-x", "stop", is_flag=True, help="Stop at the first failure.")
-@click.option("-q", "--quiet", is_flag=True, help="Tell failures and the summary only.")
-@click.option("-v", "--verbose", is_flag=True, help="Tell remarks on scenarios that passed, too.")
+@_with_files
 @click.pass_obj
 def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
     """Play scenarios (default: scenarios/) against an implementation.
@@ -224,40 +239,60 @@ def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
 
 def _play(programme: Programme, request: Request, options: dict[str, Any]) -> int:
     from harness import pipeline, report  # noqa: PLC0415
+    from harness.cli.telling import Display, Files  # noqa: PLC0415
+
+    def story(verdict: Verdict) -> str:
+        return pipeline.story(verdict, request)
 
     report.check_folder(options["out"])
-    files = _Files(options["json_file"], options["junit"])
+    files = Files(options["json_file"], options["junit"])
     for note in programme.notes:
         _complain(note)
-    with _Interrupt() as interrupt:
-        display = _Display(programme, request, options, files, interrupt.end)
+    with Interrupt() as interrupt:
+        display = Display(
+            programme.plans,
+            files,
+            story,
+            quiet=options["quiet"],
+            verbose=options["verbose"],
+            on_trouble=interrupt.end,
+        )
         started = time.monotonic()
         with display:
             _perform(programme, request, display, interrupt)
         seconds, verdicts = time.monotonic() - started, display.in_order()
-        unwritten = files.write(
-            verdicts,
-            pipeline.facts(programme, request, seconds),
-            lambda verdict: pipeline.story(verdict, programme, request),
-        )
-        display.say(
-            report.summary(verdicts, seconds=seconds, network=programme.rung, seed=request.seed)
-        )
+        facts = pipeline.facts(programme, request, seconds)
+        unwritten = files.write(verdicts, facts, story)
+        display.say(_summary(verdicts, facts))
         if programme.fallback:
             display.say(report.fallback_text(programme.fallback))
         if interrupt.came:
             display.say("interrupted; the results so far are those above")
-        for trouble in filter(None, (*unwritten, display.trouble)):
-            _complain(f"wirelab: {trouble}")
+        return _concluded(display, unwritten, interrupted=interrupt.came)
+
+
+def _summary(verdicts: Sequence[Verdict], facts: RunFacts) -> str:
+    from harness import report  # noqa: PLC0415
+
+    return report.summary(
+        verdicts, seconds=facts.duration_s, network=facts.network, seed=facts.seed
+    )
+
+
+def _concluded(display: Display, unwritten: Sequence[str], *, interrupted: bool = False) -> int:
+    """What a command ends with that has told its verdicts."""
+    troubles = [trouble for trouble in (*unwritten, display.trouble) if trouble]
+    for trouble in troubles:
+        _complain(f"wirelab: {trouble}")
     return _worst(
-        _status(verdicts),
-        BROKEN if unwritten or display.trouble else 0,
-        INTERRUPTED if interrupt.came or display.is_cut_off else 0,
+        _status(display.in_order()),
+        BROKEN if troubles else 0,
+        INTERRUPTED if interrupted or display.is_cut_off else 0,
     )
 
 
 def _perform(
-    programme: Programme, request: Request, display: _Display, interrupt: _Interrupt
+    programme: Programme, request: Request, display: Display, interrupt: Interrupt
 ) -> None:
     """Play to the end, or until it is interrupted."""
     import asyncio  # noqa: PLC0415
@@ -279,51 +314,6 @@ def _perform(
         asyncio.run(perform())
 
 
-class _Files:
-    """The files of a run as a whole: `--json` and `--junit`.
-
-    Raises:
-        MachineError: one of them cannot be written, which is known before anything is played.
-        UsageError: both are to go to standard output.
-    """
-
-    def __init__(self, json_file: str | None, junit: str | None) -> None:
-        from harness import report  # noqa: PLC0415
-
-        self._json = report.Target(json_file) if json_file else None
-        self._junit = report.Target(junit) if junit else None
-        on_output = [t for t in (self._json, self._junit) if t and t.on_standard_output]
-        if len(on_output) > 1:
-            raise UsageError("standard output takes one of --json and --junit; give a file to one")
-        self.on_standard_output = bool(on_output)
-
-    def write(
-        self, verdicts: Sequence[Verdict], facts: RunFacts, story: Callable[[Verdict], str]
-    ) -> list[str]:
-        """Write both; why that failed, where it did."""
-        from harness import report  # noqa: PLC0415
-
-        troubles: list[str] = []
-        if self._json:
-            troubles += _written(self._json, report.results_text(verdicts, facts))
-        if self._junit:
-            troubles += _written(self._junit, report.junit(verdicts, facts, story=story))
-        return troubles
-
-
-def _written(target: Target, text: str) -> list[str]:
-    """Write a file of results; why that failed, if it did."""
-    try:
-        target.write(text)
-    except BrokenPipeError:  # the reader of standard output has seen enough
-        return []
-    except OSError as error:
-        return [f"the output cannot be written: {error.strerror}"]
-    except WirelabError as error:
-        return [str(error)]
-    return []
-
-
 def _status(verdicts: Sequence[Verdict]) -> int:
     from harness.model.verdict import Outcome  # noqa: PLC0415
 
@@ -333,150 +323,34 @@ def _status(verdicts: Sequence[Verdict]) -> int:
     return FAILED if Outcome.FAILED in outcomes else 0
 
 
-class _Interrupt:
-    """Ctrl-C ends the plays once: pressed again, it must not break off their clean-up."""
+@wirelab.command(epilog="Example:  wirelab judge run/smtp-client")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@_with_files
+def judge(runs: tuple[str, ...], **options: Any) -> int:
+    """Judge recorded runs (default: run/) again, by the scenarios as they read now.
 
-    def __init__(self) -> None:
-        self.came = False
-        self._ended = False
-        self._stop: Callable[[], object] = lambda: None
-
-    def __enter__(self) -> _Interrupt:  # noqa: PYI034 - private
-        self._before = _on_interrupt(self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _on_interrupt(signal.SIG_IGN if self.came else self._before)
-
-    def call(self, stop: Callable[[], object]) -> None:
-        """What ends the plays; called at once if they are to end already."""
-        self._stop = stop
-        if self._ended:
-            stop()
-
-    def end(self) -> None:
-        """End the plays, without anybody having pressed a key."""
-        if not self._ended:
-            self._ended = True
-            self._stop()
-
-    def _hear(self, *_: object) -> None:
-        self.came = True
-        self.end()
-
-
-def _console(*, on_error: bool) -> Console:
-    from rich.console import Console  # noqa: PLC0415
-
-    class Plain(Console):
-        def on_broken_pipe(self) -> None:
-            """Leave it to us what becomes of the plays; rich would end the process."""
-            raise  # noqa: PLE0704 - rich calls this where it caught the error
-
-    return Plain(stderr=on_error, highlight=False, markup=False, soft_wrap=True, emoji=False)
-
-
-class _Display:
-    """Tells verdicts as they come: live on a terminal, plain lines in a pipe.
-
-    Attributes:
-        trouble: Why the output cannot be written; empty if it can.
-        is_cut_off: Whether its reader went away before all was played.
+    Nothing is played, and nothing in the folders of the runs is changed.  Where a scenario was
+    edited so that another play would have come of it, the run says that it must be played again.
     """
+    from harness import pipeline  # noqa: PLC0415
+    from harness.cli.telling import Display, Files  # noqa: PLC0415
 
-    def __init__(
-        self,
-        programme: Programme,
-        request: Request,
-        options: dict[str, Any],
-        files: _Files,
-        on_trouble: Callable[[], None],
-    ) -> None:
-        self.trouble = ""
-        self._console = _console(on_error=files.on_standard_output)
-        self._programme = programme
-        self._request = request
-        self._quiet = options["quiet"]
-        self._verbose = options["verbose"]
-        self._on_trouble = on_trouble
-        self._mute = False
-        self._verdicts: dict[str, Verdict] = {}
-        self._playing: dict[str, None] = {}
-        self._status: Any = None
-
-    @property
-    def is_cut_off(self) -> bool:
-        return self._mute and not self.trouble and len(self._verdicts) < len(self._programme.plans)
-
-    def __enter__(self) -> _Display:  # noqa: PYI034 - private
-        if self._console.is_terminal:
-            self._status = self._console.status("", spinner="line")
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
-
-    def started(self, plan: Plan) -> None:
-        self._playing[plan.id] = None
-        self._update()
-
-    def finished(self, verdict: Verdict) -> None:
-        self._playing.pop(verdict.plan.id, None)
-        self._verdicts[verdict.plan.id] = verdict
-        self._tell(verdict)
-        self._update()
-
-    def in_order(self) -> list[Verdict]:
-        return [self._verdicts[p.id] for p in self._programme.plans if p.id in self._verdicts]
-
-    def say(self, text: str, style: str | None = None) -> None:
-        """Print a line; where that fails, no more is printed and the plays are ended."""
-        if self._mute:
-            return
-        try:
-            self._console.print(text, style=style)
-        except OSError as error:
-            self._mute = True
-            if not isinstance(error, BrokenPipeError):
-                self.trouble = f"the output cannot be written: {error.strerror}"
-            self._on_trouble()
-
-    def _update(self) -> None:
-        if self._status:
-            done, total = len(self._verdicts), len(self._programme.plans)
-            names = ", ".join(list(self._playing)[:3])
-            more = ", ..." if len(self._playing) > 3 else ""
-            self._status.update(f"{done} of {total} played; now {names}{more}")
-
-    def _tell(self, verdict: Verdict) -> None:
-        from harness import pipeline, report  # noqa: PLC0415
-        from harness.model.verdict import Outcome  # noqa: PLC0415
-
-        bad = verdict.outcome in (Outcome.FAILED, Outcome.ERROR)
-        if bad or (self._verbose and verdict.findings):
-            self._print_story(pipeline.story(verdict, self._programme, self._request), verdict)
-        elif not self._quiet:
-            self.say(report.one_line(verdict), _STYLES[verdict.outcome])
-
-    def _print_story(self, story: str, verdict: Verdict) -> None:
-        first, *rest = story.splitlines()
-        self.say("")
-        self.say(first, _STYLES[verdict.outcome])
-        for line in rest:
-            self.say(line, "red" if line.lstrip().startswith("✗") else None)
-        self.say("")
-
-
-_STYLES = {
-    "passed": "green",
-    "failed": "bold red",
-    "expected": "yellow",
-    "skipped": "yellow",
-    "unchecked": "yellow",
-    "error": "bold magenta",
-}
+    started = time.monotonic()
+    files = Files(options["json_file"], options["junit"])
+    judged = pipeline.judge_runs(runs or (DEFAULT_OUT,))
+    display = Display(
+        [verdict.plan for verdict in judged.verdicts],
+        files,
+        judged.story,
+        quiet=options["quiet"],
+        verbose=options["verbose"],
+    )
+    for verdict in judged.verdicts:
+        display.finished(verdict)
+    facts = judged.facts(time.monotonic() - started)
+    unwritten = files.write(judged.verdicts, facts, judged.story)
+    display.say(_summary(judged.verdicts, facts))
+    return _concluded(display, unwritten)
 
 
 @wirelab.command()
