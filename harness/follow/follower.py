@@ -181,8 +181,14 @@ class Follower:
 
     def _walk(self, at: float) -> None:
         """Find what is due, and settle what the events so far have settled already."""
-        while self._next_due(at) or any(ear.listen() for ear in self._ears.values()):
+        while self._next_due(at) or self._listen():
             pass
+
+    def _listen(self) -> bool:
+        for ear in self._ears.values():  # noqa: SIM110 - each event comes here, and `any` is dear
+            if ear.listen():
+                return True
+        return False
 
     def _next_due(self, at: float) -> bool:
         """Go down the lines as far as everything is settled; True if a line was settled."""

@@ -287,7 +287,7 @@ class Launched:
             await stopping
         if self._running:
             self._recorder.note(What.STOPPED, PROGRAM, note=PLAY_IS_OVER)
-        else:
+        elif process.outlived:
             self._note_sockets(process)
         leftovers = await process.end()
         await self.wait()

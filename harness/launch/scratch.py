@@ -71,7 +71,8 @@ class Scratch:
         Raises:
             MachineError: it is larger, cannot be read, or there is no room for the copy.
         """
-        name = source.resolve().name if source else ""
+        source = source.resolve() if source else None
+        name = source.name if source else ""
         try:
             root = Path(tempfile.mkdtemp(prefix="play-", dir=scratch_folder()))
             scratch = cls(
@@ -86,7 +87,7 @@ class Scratch:
                 ):
                     folder.mkdir()
                 if source:
-                    copy = _Copy(source.resolve(), scratch.folder, files, size)
+                    copy = _Copy(source, scratch.folder, files, size)
                     copy.folder()
                     scratch._made = copy.made
             except BaseException:

@@ -72,6 +72,10 @@ class Process(Protocol):
     def signal(self, number: int) -> None:
         """Send a signal to the program's process group; nothing once the program has ended."""
 
+    @property
+    def outlived(self) -> bool:
+        """Once the program has ended: whether anything that it has started goes on."""
+
     async def end(self) -> list[str]:
         """Kill the program and all that descends from it, daemons too; return when all are gone.
 

@@ -80,6 +80,11 @@ class WardedProcess:
         """Whether its warden has ended, and with it all that descended from the program."""
         return self._over.done()
 
+    @property
+    def outlived(self) -> bool:
+        """See `Process.outlived`."""
+        return bool(helper.children_of(self.warden))
+
     async def begin(self, order: helper.Order, streams: Sequence[int]) -> None:
         """Have the program started.
 
