@@ -10,6 +10,7 @@ from harness.judge.ending import unmet_exit, unmet_leftovers, unmet_time
 from harness.judge.evidence import last_messages
 from harness.judge.lines import Fault, fault_in, lines_of
 from harness.judge.mail import unmet_mailbox
+from harness.judge.wire import messages, unmet_wire
 from harness.judge.wording import counted, shown_text
 from harness.model.record import SEEN, Record, What
 from harness.model.scenario import (
@@ -28,8 +29,6 @@ from harness.model.verdict import Finding, Mark, Rung
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.framing import Framing
-    from harness.model.scenario import Actor
 
 _SHOWN_LINES = 8
 
@@ -68,23 +67,9 @@ def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Ite
 
 def _number_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> int:
     if demand.unit == "messages":
-        return _messages(scenario.cast[demand.actor], record)
+        return messages(scenario.cast[demand.actor], record)
     what = What.OPENED if demand.unit == "connections" else What.HEARD
     return sum(event.actor == demand.actor for event in record.of(what))
-
-
-def _messages(actor: Actor, record: Record) -> int:
-    """How many messages came that an entry could hear, in however many pieces."""
-    framings: dict[int, Framing] = {}
-    number = 0
-    for event in record.of(What.HEARD, What.SAID, What.EOF):
-        framing = framings.get(event.connection) or framing_for(actor)
-        if event.actor == actor.name and framing:
-            framings[event.connection] = framing
-            said = event.what is What.SAID
-            cut = framing.end() if event.what is What.EOF else framing.feed(event.data, said=said)
-            number += sum(message.listed and not message.said for message in cut)
-    return number
 
 
 # -- texts ----------------------------------------------------------------------------
@@ -137,4 +122,5 @@ _UNMET = {
     "errors": _unmet_errors,
     "files": _unmet_files,
     "leftovers": unmet_leftovers,
+    "wire": unmet_wire,
 }

@@ -74,7 +74,7 @@ def satisfied(plan: Plan, record: Record) -> bool:
 
 def _can_be_waited_for(demand: Demand) -> bool:
     if isinstance(demand, TextDemand):
-        waits = demand.observer in ("screen", "errors")
+        waits = demand.observer in ("screen", "errors", "wire")
         return waits and not isinstance(demand.check, Lacks)
     return isinstance(demand, HeardDemand | MailboxDemand)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from harness.judge.numbers import told_numbers
 from harness.judge.wording import (
@@ -24,6 +24,44 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHOWN_LINES = 8
+
+
+class Line(str):
+    """A line with other spellings of the same; names of header fields are equal in any case."""
+
+    __slots__ = ("field", "spellings")
+
+    def __new__(cls, text: str, spellings: tuple[str, ...] = (), *, field: bool = False) -> Self:
+        line = super().__new__(cls, text)
+        line.spellings, line.field = spellings or (text,), field
+        return line
+
+    spellings: tuple[str, ...]
+    field: bool
+
+
+def meets(pattern: Template, line: str) -> bool:
+    """Whether the line, in one of its spellings, matches as a whole."""
+    if not isinstance(line, Line):
+        return match_whole(pattern, line) is not None
+    if line.field and match_whole(_with_lower_name(pattern), _lower_name(line)):
+        return True
+    return any(match_whole(pattern, spelling) for spelling in line.spellings)
+
+
+def _with_lower_name(pattern: Template) -> Template:
+    """Names of fields are equal whatever their case (RFC 9110 5.1)."""
+    parts = list(pattern.parts)
+    for place, part in enumerate(parts):
+        if isinstance(part, Literal):
+            parts[place] = Literal(_lower_name(part.text))
+            break
+    return Template(tuple(parts))
+
+
+def _lower_name(field: str) -> str:
+    name, colon, rest = field.partition(":")
+    return (name.lower() if colon else name) + colon + rest
 
 
 class Fault(NamedTuple):
@@ -54,7 +92,7 @@ def fault_in(check: Check, lines: Sequence[str], name: str) -> Fault | None:
 
 
 def _missing(check: Has, lines: Sequence[str], name: str) -> Fault | None:
-    if any(match_whole(check.pattern, line) for line in lines):
+    if any(meets(check.pattern, line) for line in lines):
         return None
     ladder = _near_miss(check.pattern, lines) or shown_lines(lines)
     return Fault(
@@ -71,7 +109,7 @@ def _no_line(pattern: Template, name: str) -> str:
 
 def _forbidden(check: Lacks, lines: Sequence[str], name: str) -> Fault | None:
     anywhere = Template.of(Anything(), *check.pattern.parts, Anything())
-    found = next((line for line in lines if match_whole(anywhere, line)), None)
+    found = next((line for line in lines if meets(anywhere, line)), None)
     if found is None:
         return None
     pattern = shown_pattern(check.pattern)
@@ -86,7 +124,7 @@ def _forbidden(check: Lacks, lines: Sequence[str], name: str) -> Fault | None:
 def _out_of_order(check: InOrder, lines: Sequence[str], name: str) -> Fault | None:
     place = 0
     for number, pattern in enumerate(check.patterns):
-        rest = (i for i in range(place, len(lines)) if match_whole(pattern, lines[i]))
+        rest = (i for i in range(place, len(lines)) if meets(pattern, lines[i]))
         found = next(rest, None)
         if found is None:
             shown = shown_pattern(pattern)
@@ -99,7 +137,7 @@ def _out_of_order(check: InOrder, lines: Sequence[str], name: str) -> Fault | No
 
 
 def _miscounted(check: Count, lines: Sequence[str], name: str) -> Fault | None:
-    number = sum(match_whole(check.pattern, line) is not None for line in lines)
+    number = sum(meets(check.pattern, line) for line in lines)
     if number == check.times:
         return None
     pattern, verb = shown_pattern(check.pattern), "matches" if number == 1 else "match"

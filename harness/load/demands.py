@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.load.schema import NumberItemShape
+from harness.load.schema import NumberItemShape, WireShape
 from harness.load.wording import suggest
 from harness.model.scenario import (
     Actor,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from harness.model.exchange import Exchange
     from harness.model.program import Role
 
-_ObserverName = Literal["screen", "errors", "files", "leftovers"]
+_ObserverName = Literal["screen", "errors", "files", "leftovers", "wire"]
 
 _SPANS: tuple[Span, ...] = ("until exit", "after last message", "after stop")
 
@@ -94,6 +95,8 @@ class _Reader:
         yield from self._text("leftovers", "", shape.leftovers, (*path, "leftovers"), level)
         for glob, asked in shape.files.items():
             yield from self._text("files", glob, asked, (*path, "files", glob), level)
+        for name, wire in shape.wire.items():
+            yield from self._wire(name, wire, (*path, "wire", name), level)
         for name, (count, unit) in shape.heard.items():
             yield self._heard(name, count, unit, (*path, "heard", name), level)
         for address, mails in shape.mailbox.items():
@@ -138,7 +141,7 @@ class _Reader:
     ) -> Iterator[TextDemand]:
         for check, place in self._checks(asked, path):
             line = self._document.value_place(place).line
-            yield TextDemand(observer, check, glob, level, line)
+            yield TextDemand(observer, check, glob, level=level, line=line)
 
     def _checks(self, asked: Any, path: Path) -> Iterator[tuple[Check, Path]]:
         if path[-1] == "leftovers" and asked == "none":
@@ -200,6 +203,25 @@ class _Reader:
         return InOrder(patterns), path
 
     # -- actors ---------------------------------------------------------------------
+
+    def _wire(
+        self, name: str, asked: str | list[str] | WireShape, path: Path, level: Level
+    ) -> Iterator[TextDemand]:
+        actor = self._cast.get(name)
+        if actor is None:
+            message = f"`{name}` is not in the cast{suggest(name, self._cast)}"
+            self._document.complain(path, message, key=True)
+        elif actor.kind is ActorKind.TERMINAL:
+            message = f"`{name}` is a terminal; what the program prints is `screen`"
+            self._document.complain(path, message, key=True)
+        elif actor.kind not in _UNITS:
+            message = f"`{name}` is {actor.kind}: nobody is there who could hear"
+            self._document.complain(path, message, key=True)
+        for demand in self._text("wire", "", asked, path, level):
+            yield replace(demand, actor=name)
+        if isinstance(asked, WireShape):
+            for demand in self._text("wire", "", asked.said, (*path, "said"), level):
+                yield replace(demand, actor=name, said=True)
 
     def _heard(self, name: str, count: int, unit: Any, path: Path, level: Level) -> HeardDemand:
         actor = self._cast.get(name)

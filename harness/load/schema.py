@@ -511,6 +511,20 @@ Observer = Annotated[
 ]
 
 
+class WireShape(ObserverShape):
+    """What an actor heard from the program, and what it said."""
+
+    said: Observer = Field([], description="The same of what the actor said to the program.")
+
+
+Wire = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[list[Text], Tag("<list>")]
+    | Annotated[WireShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
+
+
 Leftovers = Annotated[
     Annotated[Literal["none"], Tag("<text>")] | Annotated[ObserverShape, Tag("<mapping>")],
     Discriminator(_form),
@@ -578,6 +592,11 @@ class DemandsShape(Shape):
         {},
         description="How often an actor was reached: {mail: 1 connection}, {pong: 10 datagrams}, "
         "{mail: 3 messages}.",
+    )
+    wire: dict[Text, Wire] = Field(
+        {},
+        description="What an actor heard from the program, as lines: "
+        '{mail: {has: QUIT, lacks: s3cret, count: {"RCPT *": 2}}}.',
     )
     mailbox: dict[Text, list[MailShape]] = Field(
         {},

@@ -237,6 +237,7 @@ _SUCH_AS = {
         "{smtp-client/unknown-recipient: sends no reports yet}"
     ),
     "heard": "a mapping such as {mail: 1 connection}",
+    "wire": "a mapping such as {mail: {has: QUIT}}",
     "time": "a mapping such as {until exit: at most 5s}",
     "mailbox": "a mapping of addresses and mails such as {bo@example.test: [{subject: TEST}]}",
 }

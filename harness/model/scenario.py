@@ -237,14 +237,17 @@ class ExitDemand:
 
 @dataclass(frozen=True, slots=True)
 class TextDemand:
-    """Something about lines: the screen, standard error, files by a glob pattern, or `leftovers`.
+    """Something about lines: the screen, standard error, files by a glob pattern, and others.
 
-    Leftovers are what the program had not ended when it ended itself, a line each.
+    `leftovers` are what the program had not ended when it ended itself, a line each; `wire` is
+    what an actor heard from the program, or `said` to it.
     """
 
-    observer: OneOf["screen", "errors", "files", "leftovers"]
+    observer: OneOf["screen", "errors", "files", "leftovers", "wire"]
     check: Check
     glob: str = ""
+    actor: str = ""
+    said: bool = False
     level: Level = Level.MUST
     line: int = field(default=0, compare=False)
 

@@ -461,6 +461,18 @@ def test_time(load: Loader, written: str, least: float, most: float) -> None:
         assert load(CLIENT + f"expect: {{time: {{{span}: {written}}}}}\n").demands == (demand,)
 
 
+def test_wire(load: Loader) -> None:
+    """What an actor heard, in every form, and what it said."""
+    asked = "{mail: {has: QUIT, count: {RCPT *: 2}, said: {lacks: 5}}}"
+    assert load(CLIENT + f"expect: {{wire: {asked}}}\n").demands == (
+        TextDemand("wire", Has(parse_pattern("QUIT")), actor="mail"),
+        TextDemand("wire", Count(parse_pattern("RCPT *"), 2), actor="mail"),
+        TextDemand("wire", Lacks(parse_pattern("5")), actor="mail", said=True),
+    )
+    short = load(CLIENT + "expect: {wire: {mail: QUIT}}\n").demands
+    assert short == (TextDemand("wire", Has(parse_pattern("QUIT")), actor="mail"),)
+
+
 def test_leftovers(load: Loader) -> None:
     """None at all, or as lines."""
     demands = load(CLIENT + "expect: {leftovers: none}\n").demands

@@ -1,4 +1,4 @@
-"""What is demanded of a program's end and of what it leaves, in real plays: right and wrong."""
+"""What is demanded of programs when the play is over, in real plays: right and wrong."""
 
 from __future__ import annotations
 
@@ -96,3 +96,50 @@ def test_what_a_program_leaves_behind_fails_it_where_that_is_demanded(theatre: T
     assert (left.outcome, socket.outcome) == ("failed", "failed")
     assert left.tells("A process outlived the program")
     assert socket.tells("A socket outlived the program: tcp 127.0.0.1:")
+
+
+SENDER = """
+    import socket, sys
+    server = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+    replies = server.makefile("rb")
+    replies.readline()
+    for command in COMMANDS:
+        server.sendall(command.encode() + b"\\r\\n")
+        replies.readline()
+"""
+
+
+def sender(theatre: Theatre, *commands: str) -> Played:
+    plan = theatre.plan(
+        "",
+        SENDER.replace("COMMANDS", repr(commands)),
+        role="smtp-client",
+        cast="mail: {kind: smtp, at: 25, mailboxes: [bo@example.test]}",
+        more="""
+            expect:
+              wire:
+                mail:
+                  has: HELO me
+                  lacks: s3cret
+                  count: {"RCPT TO:*": 1}
+                  said: {lacks: "50"}
+        """,
+    )
+    return play_once(plan)
+
+
+@pytest.mark.parametrize(
+    ("commands", "fault"),
+    [
+        (("QUIT",), ""),
+        (("RCPT TO:<bo@example.test>", "QUIT"), "2 lines of what the program sent to mail"),
+        (("VRFY s3cret", "QUIT"), "must not show `s3cret`"),
+        (("NOTHING", "QUIT"), "What mail said must not show `50`"),
+    ],
+)
+def test_what_went_over_the_wire(theatre: Theatre, commands: tuple[str, ...], fault: str) -> None:
+    mail = ("helo me", "MAIL FROM:<ann@example.test>", "RCPT TO:<bo@example.test>")
+    result = sender(theatre, *mail, *commands)
+
+    assert result.outcome == ("failed" if fault else "passed")
+    assert fault in result.headline
