@@ -36,6 +36,7 @@ from harness.network import rung_of, why_not_private
 from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
 from harness.plan.notes import about_nothing, notes
+from harness.plan.order import circles, waits, why_unchecked
 from harness.record import find_runs, origin_of, read_run
 from harness.run import Stage, play, play_many
 
@@ -152,7 +153,7 @@ def _asked_for(plan: Plan, cases: set[str] | None) -> bool:
 def _loaded(files: Sequence[Path]) -> tuple[list[Scenario], dict[str, Role]]:
     roles = load_roles(folder_with_roles(files))
     scenarios, problems = load_scenarios(files, roles)
-    if problems:
+    if problems := problems + circles(scenarios):
         raise AuthorError(problems)
     return scenarios, roles
 
@@ -163,6 +164,7 @@ def listing(
     """The scenarios below these paths that are right, and the problems of the others."""
     files = [found.file for found in find(paths)]
     scenarios, problems = load_scenarios(files, load_roles(folder_with_roles(files)))
+    problems += circles(scenarios)
     return choose(scenarios, role=role, tags=tags), problems
 
 
@@ -173,6 +175,7 @@ def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
     files = find_scenarios([place for place in places if place not in programs])
     roles = load_roles(folder_with_roles([*places, *files]))
     scenarios, problems = load_scenarios(files, roles)
+    problems += circles(scenarios)
     for path in programs:
         try:
             implementation = load_implementation(path, roles)
@@ -211,14 +214,18 @@ async def play_all(
 ) -> list[Verdict]:
     """Play the plans, several at once in this event loop; their verdicts in order of plans.
 
+    What comes after others waits for them.
     When cancelled, what is under way is ended and cleaned up; verdicts so far were told
     through `on_verdict`.
     """
     stage = Stage(network=request.network, satisfied=satisfied, seed=request.seed)
 
-    async def perform(plan: Plan) -> Verdict:
-        on_start(plan)
-        verdict = await _verdict(plan, stage, request)
+    async def perform(plan: Plan, before: list[Verdict]) -> Verdict:
+        if plan.skipped is None and (reason := why_unchecked(before)):
+            verdict = Verdict(plan, Outcome.UNCHECKED, reason=reason)
+        else:
+            on_start(plan)
+            verdict = await _verdict(plan, stage, request)
         on_verdict(verdict)
         return verdict
 
@@ -226,7 +233,9 @@ async def play_all(
         return request.stop_at_first_failure and verdict.outcome is Outcome.FAILED
 
     try:
-        return await play_many(plans, perform, at_once=request.workers, is_last=is_last)
+        return await play_many(
+            plans, perform, at_once=request.workers, is_last=is_last, waits=waits(plans)
+        )
     finally:
         stage.authority.close()
 

@@ -243,6 +243,7 @@ class _Playhouse:
     def start(self, plans: Sequence[Plan]) -> None:
         """Play all of them, from now on, in a thread of their own."""
         from harness.errors import MachineError  # noqa: PLC0415
+        from harness.plan.order import circles  # noqa: PLC0415
         from harness.report import check_folder  # noqa: PLC0415
 
         request = self._request(Path(plans[0].scenario.file))
@@ -250,6 +251,8 @@ class _Playhouse:
             check_folder(str(request.out), option="--wirelab-out")
         except MachineError as error:
             raise pytest.UsageError(str(error)) from None
+        if rings := circles(plan.scenario for plan in plans):  # each file was read by itself
+            raise pytest.UsageError(str(rings[0]))
         each = {plan.id: plan for plan in plans}  # pytest may collect a file twice
         self._verdicts = {name: Future() for name in each}
         self._thread = threading.Thread(

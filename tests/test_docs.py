@@ -54,9 +54,7 @@ def test_a_yaml_block_is_right(block: Block, tmp_path: Path) -> None:
             block.rewrite(content)
         assert block.text == content
     elif what in {"file", "cast", "expect", "part"}:
-        for shared in blocks(block.document, "yaml"):
-            if shared.label.startswith("shared: "):
-                _written(tmp_path, shared.label.removeprefix("shared: "), shared.text)
+        _write_around(block, tmp_path, role)
         text = block.text if what == "file" else completed(block.text, role)
         _load(_written(tmp_path, f"scenarios/{role}/example.yaml", text), tmp_path)
     elif block.label in {"implementation", "roles"}:
@@ -72,6 +70,15 @@ def test_a_yaml_block_is_right(block: Block, tmp_path: Path) -> None:
             _load(_written(tmp_path, block.label.removeprefix("wrong: "), block.text), tmp_path)
     else:
         pytest.fail(f"{block}: no comment above says what it is: `{block.label}`")
+
+
+def _write_around(block: Block, folder: Path, role: str) -> None:
+    """What a scenario includes, and what it comes after."""
+    for shared in blocks(block.document, "yaml"):
+        if shared.label.startswith("shared: "):
+            _written(folder, shared.label.removeprefix("shared: "), shared.text)
+    for name in re.findall(r"(?m)^after: ([\w-]+)", block.text):
+        _written(folder, f"scenarios/{role}/{name}.yaml", "title: It is there\n")
 
 
 def _written(folder: Path, name: str, text: str) -> Path:

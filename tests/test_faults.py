@@ -54,7 +54,12 @@ def plans_with(implementation: str, network: str = "loopback") -> tuple[Plan, ..
     """The plans of all scenarios, named by paths relative to the repository."""
     with contextlib.chdir(ROOT):
         request = replace(REQUEST, implementation=implementation, network=network)
-        return prepare(request).plans
+        return tuple(map(alone, prepare(request).plans))
+
+
+def alone(plan: Plan) -> Plan:
+    """The plan, whatever becomes of those that it comes after."""
+    return replace(plan, scenario=replace(plan.scenario, after=()))
 
 
 def with_fault(plan: Plan) -> Plan:

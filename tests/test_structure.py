@@ -167,3 +167,79 @@ class TestExpectedFailures:
         result.stdout.fnmatch_lines(
             ["*it passes now*take the line out of reference/wirelab.yaml:6"]
         )
+
+
+class TestAfter:
+    @pytest.fixture(autouse=True)
+    def _scenarios(self, course: Path) -> None:
+        write(course, "scenarios/echo-client/again.yaml", "after: upper\n" + SCENARIO)
+        write(course, "scenarios/echo-client/twice.yaml", "after: [again]\n" + SCENARIO)
+
+    def test_what_rests_on_a_failure_is_not_played(self, course: Path, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "-i", "students", "--json", "results.json")
+        assert status == 1
+        assert (
+            "UNCHECKED echo-client/again  (it comes after echo-client/upper, which failed)\n" in out
+        )
+        assert "which was not played either)\n" in out
+        assert "1 failed, 2 unchecked in " in out
+        data = json.loads((course / "results.json").read_text(encoding="utf-8"))
+        told = [(each["id"], each["verdict"], each["run"]) for each in data["scenarios"]]
+        assert told == [
+            ("echo-client/again", "unchecked", None),
+            ("echo-client/twice", "unchecked", None),
+            ("echo-client/upper", "failed", "run/echo-client/upper"),
+        ]
+
+    def test_in_a_run_that_holds_everything_is_played(self, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "-j", "1")  # waiting takes nobody's turn
+        assert status == 0
+        assert "3 passed in " in out
+        names = [line.split()[1] for line in out.splitlines()[:3]]
+        assert names == ["echo-client/upper", "echo-client/again", "echo-client/twice"]
+
+    def test_what_was_not_chosen_is_no_matter(self, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "-i", "students", "scenarios/echo-client/twice.yaml")
+        assert status == 1
+        assert "1 failed in " in out
+
+    def test_an_expected_failure_is_one(self, course: Path, wirelab: Wirelab) -> None:
+        with (course / "students" / "wirelab.yaml").open("a", encoding="utf-8") as file:
+            file.write("expected failures: {echo-client/upper: says goodbye}\n")
+        status, out, _ = wirelab("run", "-i", "students")
+        assert status == 0
+        assert "1 failed as expected, 2 unchecked in " in out
+        assert "(it comes after echo-client/upper, which failed, as expected)" in out
+
+    def test_one_that_did_not_come_is_none(self, course: Path, wirelab: Wirelab) -> None:
+        with (course / "reference" / "wirelab.yaml").open("a", encoding="utf-8") as file:
+            file.write("expected failures: {echo-client/upper: says goodbye}\n")
+        _, out, _ = wirelab("run")
+        assert "2 passed, 1 failed in " in out
+
+    def test_the_first_failure_ends_it_all(self, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "-i", "students", "-x")
+        assert status == 1
+        assert "1 failed in " in out
+
+    def test_a_circle_is_a_mistake(self, course: Path, wirelab: Wirelab) -> None:
+        write(course, "scenarios/echo-client/upper.yaml", SCENARIO + "after: twice\n")
+        problem = (
+            "scenarios/echo-client/again.yaml:1:1: nobody could begin: echo-client/again after "
+            "echo-client/upper after echo-client/twice after echo-client/again\n"
+        )
+        assert wirelab("run") == (2, "", problem)
+        assert wirelab("check") == (2, f"{problem}1 problem in 3 files\n", "")
+
+    def test_under_pytest_it_is_skipped_with_its_reason(
+        self, course: Path, pytester: pytest.Pytester
+    ) -> None:
+        result = pytester.runpytest_subprocess(
+            course, "--rootdir", course, "--implementation", course / "students", "-rs"
+        )
+        result.assert_outcomes(failed=1, skipped=2)
+        result.stdout.fnmatch_lines(["*it comes after echo-client/upper, which failed"])
+        write(course, "scenarios/echo-client/upper.yaml", SCENARIO + "after: twice\n")
+        result = pytester.runpytest_subprocess(course, "--rootdir", course)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["ERROR: *again.yaml:1:1: nobody could begin: *"])

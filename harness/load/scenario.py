@@ -169,6 +169,7 @@ class _Maker:
             uses=tuple(shape.uses),
             needs=tuple(shape.needs),
             tags=tuple(shape.tags),
+            after=self._after(),
             catches=shape.catches or None,
             points=shape.points,
             limits=Limits(play=shape.timeout, quiet=shape.patience),
@@ -215,6 +216,36 @@ class _Maker:
             if word not in known:
                 message = f"`{word}` is no {what}{suggest(word, known)}"
                 self._complain((key, index), message)
+
+    # -- what it comes after ------------------------------------------------------------
+
+    def _after(self) -> tuple[str, ...]:
+        several = isinstance(self._document.data.get("after"), list)
+        found: dict[str, None] = {}
+        for index, name in enumerate(self._shape.after):
+            path = ("after", index) if several else ("after",)
+            role, slash, slug = name.rpartition("/")
+            full = name if slash else f"{self._role.name}/{slug}"
+            if message := self._why_not_after(role or self._role.name, slug, full):
+                self._complain(path, message)
+            elif full in found:
+                self._complain(path, f"`{name}` is listed above already")
+            found[full] = None
+        return tuple(found)
+
+    def _why_not_after(self, role: str, slug: str, full: str) -> str | None:
+        if full == f"{self._role.name}/{self._path.stem}":
+            return "a scenario cannot come after itself"
+        if "[" in slug:
+            return f"all plays of a scenario count; write `{full.partition('[')[0]}`"
+        folder = self._path.absolute().parent
+        same = [folder] if role == self._role.name else []
+        folders = [*same, folder.parent / role, folder / role]
+        if any((each / f"{slug}.yaml").is_file() for each in folders):
+            return None
+        known = [file.stem for each in folders for file in sorted(each.glob("[!_]*.yaml"))]
+        near = suggest(slug, known)
+        return f"there is no scenario `{full}`{near if 'did you mean' in near else ''}"
 
     # -- values and cases -------------------------------------------------------------
 

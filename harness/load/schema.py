@@ -724,6 +724,12 @@ class ScenarioShape(SharedShape):
     points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         1, description="What it counts; 1 if it is missing."
     )
+    after: OneOrMany = Field(
+        [],
+        description="Scenarios without which there is no use in this one: it is played when they "
+        "have passed.  NAME, or ROLE/NAME of another role.",
+        examples=["delivery"],
+    )
     catches: Text = Field(
         "", description="The fault in fixtures/mutants/ that it finds; for Wirelab's own scenarios."
     )

@@ -349,6 +349,7 @@ class Scenario:
     uses: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()  # ids of scenarios without which there is no use in this one
     catches: str | None = None  # the fault of fixtures/mutants/ that this scenario finds
     points: float = 1
     limits: Limits = field(default_factory=Limits)

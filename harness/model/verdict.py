@@ -78,3 +78,12 @@ class Verdict:
     duration_s: float = 0.0
     places: tuple[tuple[str, str], ...] = ()  # actor -> address, as the play had them
     run_folder: str | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether what comes after it can be played: the program did it, or was not asked to.
+
+        A failure that was expected and did not come is one of the implementation file.
+        """
+        passed = self.outcome is Outcome.FAILED and self.plan.expected_failure is not None
+        return passed or self.outcome in (Outcome.PASSED, Outcome.SKIPPED)
