@@ -16,9 +16,13 @@ RECIPE = {
     "join two network namespaces by a veth pair": "a virtual cable joins the two (veth)",
     "give the host its addresses": "the host gets its addresses and its route",
     "make every address local": "every other address stands for an actor",
+    "stand where names are asked for": "somebody answers when the program asks for a name",
     "set the host's name": "the host gets a name",
     "mount a /proc of its own": "the program sees its own processes only (a /proc of its own)",
     "mount an empty /run": "the program reaches no service of this machine (an empty /run)",
     "put /etc/hosts and its like in place": "names lead to the actors (/etc/hosts)",
+    "mount empty folders for temporary files": (
+        "what the program leaves in /tmp and its like is gone with it"
+    ),
     "give up capabilities": "the program gets no more rights than an ordinary user",
 }

@@ -48,7 +48,7 @@ _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x10000000, 0x20000000, 0x4000000
 _ALL = _CLONE_NEWUSER | _CLONE_NEWPID | _CLONE_NEWNET | _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC
 _CLONE3 = 435  # the same number on every architecture
 _CLONE_ARGS = struct.Struct("=8Q")  # struct clone_args, version 0
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND = 0x2, 0x4, 0x8, 0x1000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC = 0x2, 0x4, 0x8, 0x1000, 0x4000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 24, 38, 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAP_NET_RAW = 13
@@ -56,6 +56,15 @@ _CAPABILITIES = 64
 _CAPABILITY_VERSION = 0x20080522
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM, _ETHTOOL_SGSO = 0x17, 0x24
+
+#: Folders that all programs of a machine share, and how large they may become in a room.
+_SHARED = (
+    ("/tmp", "size=256m,nr_inodes=64k"),  # noqa: S108 - that is why
+    ("/var/tmp", "size=256m,nr_inodes=64k"),  # noqa: S108 - as above
+    ("/dev/shm", "size=64m,nr_inodes=4k"),  # noqa: S108 - as above
+)
+#: What stands between the paths of an argument such as `-cp /tmp/a.jar:/tmp/b.jar`.
+_AROUND_PATHS = b" \t\n:;,'\"()<>|&=`"
 
 _NAME_SERVICE = """\
 passwd: files
@@ -115,6 +124,7 @@ class Room:
         self._namespaces: dict[str, int] = {}
         self._hosts = ""
         self._name_server: list[_socket.socket] = []
+        self._covered: dict[str, int] = {}  # what lay in a shared folder, by its path
         self._warden: RoomWarden | None = None
 
     def live(self) -> None:
@@ -145,6 +155,7 @@ class Room:
         yield "mount a /proc of its own", self._mount_proc
         yield "mount an empty /run", self._mount_run
         yield "put /etc/hosts and its like in place", self._mount_names
+        yield "mount empty folders for temporary files", self._mount_temporary
         yield "give up capabilities", self._bound
 
     def _map_user(self) -> None:
@@ -246,6 +257,25 @@ class Room:
         _put("/etc/resolv.conf", f"nameserver {NAME_SERVER}\n")
         _put("/etc/nsswitch.conf", _NAME_SERVICE)
 
+    def _mount_temporary(self) -> None:
+        """Folders in which everybody may leave files: empty, limited, and gone with the room."""
+        for folder, options in _SHARED:
+            real = os.path.realpath(folder)
+            if os.path.isdir(real) and real not in self._covered:  # noqa: PTH112 - no pathlib here
+                self._covered[real] = os.open(real, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                _mount("tmpfs", real, "tmpfs", _MS_NOSUID | _MS_NODEV, f"mode=1777,{options}")
+
+    def _uncover(self, order: helper.Order) -> None:
+        """Bring back what a program is told of: its folders, its interpreter, files named to it.
+
+        Whatever else lies in a shared folder of the machine is as far away as on another one.
+        """
+        for word in (order.cwd, *order.argv, *order.env.values()):
+            for name, fd in self._covered.items():
+                folder, old = os.fsencode(name), b"/proc/self/fd/%d" % fd
+                for path in _paths_in(word, folder, old):
+                    _bring_back(path, folder, old)
+
     def _bound(self) -> None:
         """Nothing that the program starts can get a capability, whatever files may offer.
 
@@ -279,7 +309,8 @@ class Room:
             return False
         if message[0] == "program":
             _write(self._hosts, message[1])
-            self._warden = RoomWarden(_socket.socket(fileno=fds[0]), self._children)
+            channel = _socket.socket(fileno=fds[0])
+            self._warden = RoomWarden(channel, self._children, self._uncover)
             return True
         try:
             made = self._do(message)
@@ -342,7 +373,17 @@ class _Inside:
 class RoomWarden(helper.Warden):
     """A warden that is process 1: whatever else is in its room belongs to its program."""
 
+    def __init__(
+        self,
+        channel: _socket.socket,
+        children: helper.Children,
+        prepare: Callable[[helper.Order], None],
+    ) -> None:
+        super().__init__(channel, children)
+        self._prepare = prepare
+
     def _spawn(self, order: helper.Order, streams: list[int]) -> int:
+        self._prepare(order)
         return helper.spawn(order, streams, prepare=lambda: _become_ordinary(raw=order.raw))
 
     def _tell_started(self) -> None:
@@ -414,7 +455,54 @@ def _plain_frames(link: str) -> None:
     sock.close()
 
 
-def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+def _paths_in(word: bytes, folder: bytes, old: bytes) -> Iterator[bytes]:
+    """The paths below a covered folder that an argument or a variable names, wherever in it."""
+    tokens = [word]
+    if not (word.startswith(folder + b"/") and os.path.exists(old + word[len(folder) :])):  # noqa: PTH110 - no pathlib here
+        for octet in _AROUND_PATHS:
+            tokens = [part for token in tokens for part in token.split(bytes([octet]))]
+    for token in tokens:
+        before, found, rest = token.partition(folder + b"/")
+        if found and b"/" not in before:  # /var/tmp/x is nothing in /tmp
+            yield os.path.normpath(folder + b"/" + rest)
+
+
+def _bring_back(path: bytes, folder: bytes, old: bytes) -> None:
+    """Have a path below a covered folder be what it was.
+
+    With a file comes the folder in which it lies, with a `bin` what lies beside it.  What is not
+    there, or leads elsewhere, is left out: who asks for it is told so by the kernel.
+    """
+
+    def there(path: bytes) -> bytes:
+        return old + path[len(folder) :]
+
+    if not path.startswith(folder + b"/"):
+        return
+    if not os.path.isdir(there(path)) and os.path.dirname(path) != folder:  # noqa: PTH112, PTH120 - no pathlib here
+        path = os.path.dirname(path)  # noqa: PTH120 - as above
+    if os.path.basename(path) == b"bin" and os.path.dirname(path) != folder:  # noqa: PTH119, PTH120 - as above
+        path = os.path.dirname(path)  # noqa: PTH120 - as above
+    if not os.path.exists(there(path)) or _is_same(path, there(path)):  # noqa: PTH110 - as above
+        return
+    if os.path.isdir(there(path)):  # noqa: PTH112 - as above
+        os.makedirs(path, exist_ok=True)  # noqa: PTH103 - as above
+    else:
+        os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _mount(there(path), path, "none", _MS_BIND | _MS_REC)
+
+
+def _is_same(one: bytes, other: bytes) -> bool:
+    """Whether both are one file: it was brought back already, perhaps with a folder above it."""
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121 - no pathlib here
+    except FileNotFoundError:
+        return False
+
+
+def _mount(
+    source: str | bytes, target: str | bytes, kind: str, flags: int, options: str = ""
+) -> None:
     words = [os.fsencode(word) for word in (source, target, kind)]
     _check(_libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None))
 
