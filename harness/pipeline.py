@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import report
-from harness.errors import AuthorError, Problem, UsageError, WirelabError
+from harness.author import starter
+from harness.errors import AuthorError, MachineError, Problem, UsageError, WirelabError
 from harness.follow import followed
 from harness.judge import judge, rejudge, satisfied
 from harness.load import (
@@ -28,7 +30,9 @@ from harness.load import (
     load_implementation,
     load_roles,
     load_scenarios,
+    slug_of,
 )
+from harness.load.wording import suggest
 from harness.model.needs import NEEDS
 from harness.model.program import ExpectedFailure, Implementation, Program
 from harness.model.verdict import Outcome, Verdict
@@ -200,6 +204,35 @@ def _implementation(
         raise UsageError(f"one command line cannot play {', '.join(played)}; choose one by --role")
     role = roles[played[0]] if played else next(iter(roles.values()))
     return command_implementation(role, request.command, folder=Path.cwd())
+
+
+def begin(role_name: str, name: str) -> str:
+    """Write a scenario to start from below `scenarios/`; its path.
+
+    Raises:
+        UsageError: there is no such role, it is no name, or the file is there already.
+        MachineError: it cannot be written.
+    """
+    scenarios = Path(DEFAULT_SCENARIOS)
+    roles = load_roles(scenarios)
+    if role_name not in roles:
+        raise UsageError(f"there is no role `{role_name}`{suggest(role_name, roles)}")
+    name = name.removesuffix(".yaml")
+    if (slug := slug_of(name).lstrip("_") or "scenario") != name:
+        allowed = "letters, digits, `-` and `_` inside"
+        raise UsageError(f"the name of a scenario is {allowed}; `{slug}` would be one")
+    file = scenarios / role_name / f"{name}.yaml"
+    schema = "../scenario.schema.json" if (scenarios / "scenario.schema.json").is_file() else ""
+    text = starter(roles[role_name], name, file=shlex.quote(str(file)), schema=schema)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as written:
+            written.write(text)
+    except FileExistsError:
+        raise UsageError(f"{file} is there already; choose another name") from None
+    except OSError as error:
+        raise MachineError(f"{file} cannot be written: {error.strerror}") from error
+    return str(file)
 
 
 # -- playing --------------------------------------------------------------------------

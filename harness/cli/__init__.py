@@ -353,6 +353,21 @@ def judge(runs: tuple[str, ...], **options: Any) -> int:
     return _concluded(display, unwritten)
 
 
+@wirelab.command(epilog="Example:  wirelab new smtp-client refused-sender")
+@click.argument("role")
+@click.argument("slug")
+def new(role: str, slug: str) -> int:
+    """Write a scenario to start from: scenarios/ROLE/SLUG.yaml.
+
+    It can be played at once, and its comments tell how to go on.  `wirelab roles` lists the roles.
+    """
+    from harness import pipeline  # noqa: PLC0415
+
+    file = pipeline.begin(role, slug)
+    click.echo(f"wrote {file}; its comments tell how it is played")
+    return 0
+
+
 @wirelab.command()
 @_PATHS
 def check(paths: tuple[str, ...]) -> int:

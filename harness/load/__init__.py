@@ -32,6 +32,7 @@ __all__ = [
     "load_scenario",
     "load_scenarios",
     "schema_text",
+    "slug_of",
 ]
 
 
@@ -82,6 +83,13 @@ def load_scenarios(
         if first is not scenario:
             problems.append(Problem(str(path), 1, 1, f"{first.file} is {scenario.id} already"))
     return list(scenarios.values()), joined(problems)
+
+
+def slug_of(name: str) -> str:
+    """The name with what the file of a scenario may not have in it replaced."""
+    from harness.load import scenario  # noqa: PLC0415 - imports pydantic
+
+    return scenario.slug_of(name)
 
 
 def load_roles(folder: Path | None = None) -> dict[str, Role]:

@@ -197,7 +197,7 @@ class _Maker:
     # -- words ------------------------------------------------------------------------
 
     def _check_words(self) -> None:
-        slug = _slug(self._path.stem)
+        slug = slug_of(self._path.stem)
         if self._path.stem != slug:
             allowed = "letters, digits, `-` and `_`, without blanks"
             message = f"the name of a scenario is {allowed}; rename this file to `{slug}.yaml`"
@@ -440,7 +440,7 @@ class _Maker:
                         yield path, name
 
 
-def _slug(name: str) -> str:
+def slug_of(name: str) -> str:
     """The name with what a file of a scenario may not have in it replaced."""
     composed = unicodedata.normalize("NFC", name)
     if not _NOT_IN_SLUGS.search(composed) and not composed.startswith("-"):
