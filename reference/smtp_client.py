@@ -1,6 +1,6 @@
 """SMTP client: sends a mail, prints the dialogue, and says what became of it.
 
-    python smtp_client.py --server HOST:PORT [--plain | --tls] --from ADDR --to ADDR...
+    python smtp_client.py --server HOST:PORT [--plain | --starttls | --tls] --from ADDR --to ADDR...
                           [--subject TEXT] [--text TEXT] [--user NAME] ...
 
 Without --text the text is read from standard input. The password for --user comes from
@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--server", required=True, type=endpoint, metavar="HOST:PORT")
     secured = parser.add_mutually_exclusive_group()
     secured.add_argument("--plain", action="store_true", help="no encryption (the default)")
+    secured.add_argument(
+        "--starttls", action="store_true", help="TLS by STARTTLS, or no mail at all (port 587)"
+    )
     secured.add_argument("--tls", action="store_true", help="TLS from the first byte (port 465)")
     parser.add_argument("--tls-name", metavar="NAME", help="the certificate's name, if not HOST")
     parser.add_argument("--user", metavar="NAME", help="log in, if the server offers AUTH")
@@ -142,6 +145,7 @@ def _send(
     server = Server(
         options.server,
         tls=options.tls,
+        starttls=options.starttls,
         tls_name=options.tls_name,
         hello=options.ehlo,
         login=login,

@@ -98,6 +98,9 @@ class Follower:
         elif event.what in (What.FAULT, What.HURRIED) or self._happened_to_an_actor(event):
             number = event.connection or 1
             self.transcript.append(Utterance(event.at, event.actor, number, act=event.note))
+        elif event.what is What.ENCRYPTED:
+            act = f"encrypted, {event.note}"
+            self.transcript.append(Utterance(event.at, event.actor, event.connection, act=act))
         elif event.actor == PROGRAM:
             self._program(event)
         elif event.actor in self._cast and event.what in (*_COMINGS_AND_GOINGS, *_ENDS):

@@ -10,7 +10,7 @@ from harness.judge.ending import KILLED, KILLED_BY_SCENARIO, allows_signal, exit
 from harness.judge.evidence import last_words, printed
 from harness.judge.wording import shown_line, shown_text
 from harness.model.record import PLAY_IS_OVER, PROGRAM, Event, Record, What
-from harness.model.scenario import Level, Scenario
+from harness.model.scenario import Certificate, Level, Scenario
 from harness.model.verdict import Finding, Rung
 
 if TYPE_CHECKING:
@@ -166,10 +166,16 @@ def _endings(scenario: Scenario, record: Record) -> list[Finding]:
             continue  # one of a process that is told itself
         findings.append(_finding(scenario, outlived(event), event, level=Level.SHOULD))
     for event in record.of(What.BROKEN):
-        if event.entry is None and event.actor != PROGRAM:
+        if event.entry is None and event.actor != PROGRAM and _shows_good(scenario, event.actor):
             headline = f"{event.actor}: {event.note}."
             findings.append(_finding(scenario, headline, event, level=Level.MAY))
     return findings
+
+
+def _shows_good(scenario: Scenario, name: str) -> bool:
+    """Whether a program has no reason to break off a handshake with an actor."""
+    actor = scenario.cast.get(name)
+    return actor is None or actor.certificate is Certificate.GOOD
 
 
 def _limit_reached(record: Record) -> str:

@@ -16,6 +16,7 @@ from harness.model.scenario import (
     RESOLVER,
     Actor,
     ActorKind,
+    Certificate,
     LineEnd,
     Page,
     Tls,
@@ -43,6 +44,7 @@ _KEYS_FOR: dict[str, set[ActorKind]] = {
     "to": {K.HTTP, K.TCP, K.UDP},
     "as": set(K) - _AT_ITS_PLACE,
     "tls": _STREAMS,
+    "certificate": _STREAMS,
     "eol": {K.TCP, K.TERMINAL},
     "strict": {K.SMTP, K.HTTP, *_DATAGRAMS, K.DNS, K.TERMINAL},
     "transport": _NOWHERE,
@@ -125,6 +127,7 @@ class _Actors:
             to=shape.to or None,
             plays=plays,
             tls=Tls(shape.tls),
+            certificate=Certificate(shape.certificate),
             eol=self._eol(),
             strict=shape.strict,
             answer=shape.answer if shape.says("answer") else None,
@@ -171,6 +174,15 @@ class _Actors:
         if self._shape.says("segments") and not (segments.lose or segments.hear.lose):
             message = "`segments` says which are lost: {lose: [2, 3]}, or {hear: {lose: [2, 3]}}"
             self._complain(message, "segments", key=True)
+        self._check_tls()
+
+    def _check_tls(self) -> None:
+        shape = self._shape
+        if shape.tls == "starttls" and self._kind is K.HTTP:
+            self._complain("HTTP has no STARTTLS; write `tls: implicit`", "tls")
+        if shape.says("certificate") and shape.tls == "none":
+            message = "a certificate is shown over TLS only; write `tls: implicit` or `starttls`"
+            self._complain(message, "certificate", key=True)
 
     def _check_icmp(self) -> None:
         """An echo is an echo (RFC 792)."""
@@ -188,7 +200,7 @@ class _Actors:
             both = "`at: HOST`" if self._kind is K.ICMP else "`at: PORT`"
             both += " or `to: ENDPOINT`" if "to" in self._allowed() else ""
             self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
-        for key in ("answer", "foreign", "pages", "instead"):
+        for key in ("answer", "foreign", "pages", "instead", "certificate"):
             if to and not at and self._shape.says(key):
                 message = f"`{key}` is for an actor that stands somewhere; this one dials (`to`)"
                 self._complain(message, key, key=True)

@@ -395,8 +395,12 @@ class ActorShape(FaultsShape):
     as_: Text = Field(
         "", alias="as", description="The endpoint that it plays, where that is not clear."
     )
-    tls: Literal["none", "implicit"] = Field(
-        "none", description="`implicit`: TLS from the first byte."
+    tls: Literal["none", "implicit", "starttls"] = Field(
+        "none",
+        description="`implicit`: TLS from the first byte; `starttls`: after the command STARTTLS.",
+    )
+    certificate: Literal["good", "expired", "self-signed", "wrong-host"] = Field(
+        "good", description="What it shows for itself over TLS; a program must refuse all but good."
     )
     eol: Literal["none", "lf", "crlf", "any"] = Field(
         "none", description="How its messages end; tcp: as its role says if it is missing."

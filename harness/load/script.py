@@ -9,7 +9,7 @@ from harness.load.document import Place
 from harness.load.wording import suggest
 from harness.model.exchange import Arrow, Clock, Directive, Entry, Exchange, Group, GroupKind
 from harness.model.fixtures import find_fixture, fixture_folders
-from harness.model.scenario import Actor, ActorKind
+from harness.model.scenario import Actor, ActorKind, Tls
 from harness.notation import PROGRAM, format_duration, parse_exchange
 
 if TYPE_CHECKING:
@@ -23,11 +23,9 @@ _NOBODY = {ActorKind.CLOSED, ActorKind.FILTERED, ActorKind.UNREACHABLE}
 _WITH_BODY = {ActorKind.HTTP, ActorKind.SMTP}
 _DIRECTIVES = ("form", "file", "bytes")
 
-#: Acts of the notation that this version does not play.
-_ACTS_NOT_YET = {"starttls"}
 _ENDS = {"expect eof", "expect reset", "expect close"}
 _ANYWHERE = {"wait", "settle", "expect silence"}
-_STREAM = {"close", "half-close", "reset", "stall", *_ENDS}
+_STREAM = {"close", "half-close", "reset", "stall", "starttls", *_ENDS}
 #: What can still be done on a connection on which nothing is read or said any more.
 _STALLED = {"close", "reset", "stall", "wait", "settle"}
 
@@ -159,8 +157,6 @@ class _Checker:
             self._check_actor(entry, actor)
 
     def _check_program(self, entry: Entry) -> None:
-        if entry.act and entry.act.name in _ACTS_NOT_YET:
-            self._complain(entry.line, f"`{entry.act.name}` is not played by this version yet")
         if entry.connection is not None:
             message = "the program has no connections of its own here; write `program!`"
             self._complain(entry.line, message)
@@ -182,11 +178,14 @@ class _Checker:
         self._check_directives(entry)
 
     def _check_act(self, entry: Entry, act: str, actor: Actor) -> None:
-        if act in _ACTS_NOT_YET:
-            self._complain(entry.line, f"`{act}` is not played by this version yet")
-        elif act not in (allowed := _acts_of(actor)):
+        if act not in (allowed := _acts_of(actor)):
             message = f"`{actor.name}` ({_manner(actor)}) cannot `{act}`; it can: "
             self._complain(entry.line, message + ", ".join(sorted(allowed)))
+        elif act == "starttls" and actor.tls is not Tls.STARTTLS:
+            message = f"`{actor.name}` has no certificate; write `tls: starttls` in the cast"
+            if actor.tls is Tls.IMPLICIT:
+                message = f"`{actor.name}` speaks over TLS from the first byte (`tls: implicit`)"
+            self._complain(entry.line, message)
 
     def _check_stall(self, entry: Entry) -> None:
         """Behind `stall` an actor neither hears nor speaks."""
@@ -239,7 +238,8 @@ def _acts_of(actor: Actor) -> set[str]:
         return _ANYWHERE
     if actor.autonomous:  # it opens and closes its connections itself
         return _ANYWHERE | _ENDS
-    return _ANYWHERE | _STREAM | {"connect" if actor.to else "accept"}
+    stream = _STREAM if actor.kind is ActorKind.TCP else _STREAM - {"starttls"}
+    return _ANYWHERE | stream | {"connect" if actor.to else "accept"}
 
 
 def _manner(actor: Actor) -> str:

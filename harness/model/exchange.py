@@ -121,6 +121,20 @@ class Exchange:
             elif isinstance(item, Group):
                 yield from item.entries
 
+    def before_tls(self) -> frozenset[int]:
+        """The entries (counted from 0) that have `! starttls` as the next one of their connection.
+
+        Behind them no word in clear is due, but the other side's part of a handshake.
+        """
+        latest: dict[tuple[str, int], int] = {}
+        found = set()
+        for index, entry in enumerate(self.entries()):
+            connection = (entry.actor, entry.connection or 1)
+            if entry.act is not None and entry.act.name == "starttls":
+                found.add(latest.get(connection, -1))
+            latest[connection] = index
+        return frozenset(found)
+
     def plain_items(self) -> Iterator[Entry | Group | Skip]:
         """The items from top to bottom, those below a clock in its place."""
         for item in self.items:

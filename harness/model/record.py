@@ -27,6 +27,9 @@ class What(StrEnum):
     # it; facts fault, way ("answer" or "heard"), ordinal on that way, numbers of `peers.way`
     FAULT = "fault"
     HURRIED = "hurried"  # pieces that should have waited for the program did not; note: why
+    # the TLS handshake is over: what is heard and said from here on was encrypted; note: the
+    # version of TLS, as `TLSv1.3`
+    ENCRYPTED = "encrypted"
     EOF = "eof"  # the program sent FIN
     RESET = "reset"  # the program sent RST
     LEFT = "left"  # the actor closed

@@ -67,6 +67,16 @@ class Tls(StrEnum):
 
     NONE = "none"
     IMPLICIT = "implicit"
+    STARTTLS = "starttls"  # after a command that asks for it (RFC 3207)
+
+
+class Certificate(StrEnum):
+    """What an actor shows for itself; a program must refuse all but a good one (RFC 9525)."""
+
+    GOOD = "good"
+    EXPIRED = "expired"
+    SELF_SIGNED = "self-signed"
+    WRONG_HOST = "wrong-host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,7 @@ class Actor:
     to: str | None = None
     plays: str | None = None  # the endpoint of the role, once it is known
     tls: Tls = Tls.NONE
+    certificate: Certificate = Certificate.GOOD
     eol: LineEnd = LineEnd.NONE
     strict: bool = False
     answer: OneOf["echo", "upper", "nothing"] | None = None

@@ -53,6 +53,11 @@ class PacedTransport(asyncio.Transport):
         """Whether something is still to be said."""
         return self._speaking is not None
 
+    async def all_said(self) -> None:
+        """Return when nothing is left to be said."""
+        while self._speaking:
+            await asyncio.wait([self._speaking])
+
     def say(self, data: bytes, entry: int | None = None) -> None:
         """Say this in pieces; `entry` asked for it, and is done with the last of them."""
         if not self.is_closing():

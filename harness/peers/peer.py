@@ -36,7 +36,8 @@ class Setting:
     `scenario` is the path of the scenario's file, near which the files lie that it names;
     `type_keys` types on the program's terminal.  `luck` is the seed of all that peers leave to
     chance: one for each plan and run.  `pieces` is the way of cutting what is said over TCP.
-    `names` are those that the scenario declares.
+    `names` are those that the scenario declares.  `before_tls` are the indices of entries that
+    a TLS handshake follows.
     """
 
     network: Network
@@ -47,6 +48,7 @@ class Setting:
     luck: str = ""
     pieces: str = WHOLE
     names: Records = field(default_factory=dict)
+    before_tls: frozenset[int] = frozenset()
 
 
 class Peer:

@@ -14,6 +14,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from harness.model.instead import ACTS, within
 from harness.model.record import What
 from harness.model.scenario import Tls
+from harness.peers.handshake import encrypt
+from harness.peers.peer import PeerError
 from harness.peers.tcp import StreamPeer, act_on
 
 if TYPE_CHECKING:
@@ -43,13 +45,15 @@ class SmtpPeer(StreamPeer):
 
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
         host, _ = self._address
-        return _Session(self.actor, witness, self._recorder, host)
+        return _Session(self, witness, self._recorder, host)
 
 
 class _Session(SMTP):
     """aiosmtpd's protocol, recording what it hears and says."""
 
-    def __init__(self, actor: Actor, witness: Witness, recorder: Recorder, host: str) -> None:
+    def __init__(self, peer: SmtpPeer, witness: Witness, recorder: Recorder, host: str) -> None:
+        actor = peer.actor
+        later = actor.tls is Tls.STARTTLS
         super().__init__(
             _Mailboxes(actor, recorder),
             data_size_limit=actor.limit,
@@ -57,13 +61,15 @@ class _Session(SMTP):
             hostname=host,
             ident=_IDENT,
             authenticator=_Users(actor.users),
-            auth_require_tls=False,
+            tls_context=peer.context() if later else None,
+            auth_require_tls=later,  # RFC 4954 4: no password goes in clear where it need not
             auth_exclude_mechanism=() if actor.users else ("LOGIN", "PLAIN"),
             loop=asyncio.get_running_loop(),
         )
         # aiosmtpd keeps these limits in the class, where one session would change another's
         self.command_size_limits = defaultdict(lambda: _COMMAND_LIMIT)
-        self._encrypted = actor.tls is not Tls.NONE
+        self._encrypted = actor.tls is Tls.IMPLICIT
+        self._peer = peer
         self._witness = witness
         self._instead = actor.instead
         self._greeted = False
@@ -73,6 +79,31 @@ class _Session(SMTP):
         self._smtp_methods = {
             verb: partial(self._take, verb, method) for verb, method in self._smtp_methods.items()
         }
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.transport is not None:  # it goes on over TLS, and forgets (RFC 3207 4.2)
+            self._encrypted = True
+            self._original_transport = self._witness.below
+            self._tls_protocol = cast("Any", self._witness.below.get_protocol())
+        super().connection_made(transport)
+
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
+        if arg or not self.tls_context:
+            await super().smtp_STARTTLS(arg)
+        elif self._encrypted:
+            await self.push("503 5.5.1 TLS has begun already")
+        else:
+            self._witness.below.pause_reading()
+            await self.push("220 2.0.0 Ready to start TLS")
+            await self._witness.all_said()
+            await self._begin_tls()
+
+    async def _begin_tls(self) -> None:
+        try:
+            await encrypt(self._witness.below, self, self._witness, self._peer)
+        except PeerError:  # the witness has told of it
+            self._stop()
+            await asyncio.sleep(0)  # here it takes note of that
 
     def data_received(self, data: bytes) -> None:
         if not self._witness.heard(data):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from harness.model.exchange import Arrow, Entry
 from harness.model.pieces import WHOLE
 from harness.model.record import What
-from harness.model.scenario import Tls
+from harness.model.scenario import Certificate, Tls
 from harness.model.template import Template
 from harness.network import Place
+from harness.peers.handshake import encrypt
 from harness.peers.pacing import PacedTransport
 from harness.peers.peer import NotPlayedError, Peer, PeerError, spoken
 from harness.peers.witness import Witness
@@ -85,9 +86,16 @@ class StreamPeer(Peer):
         return any(witness.paced and witness.paced.busy for witness in self._witnesses)
 
     def context(self) -> ssl.SSLContext:
-        """The TLS context for the name at which the actor stands, and loopback's addresses."""
+        """The TLS context for the name at which the actor stands, and loopback's addresses.
+
+        For an actor that dials it is one that takes every certificate: the program has its own.
+        """
+        authority = self._setting.authority
+        if self.actor.to is not None:
+            return authority.client_context()
         host, _ = self._address
-        return self._setting.authority.context(host, "127.0.0.1", "::1", "localhost")
+        names = (host, "127.0.0.1", "::1", "localhost")
+        return authority.context(*names, certificate=self.actor.certificate)
 
     def leave(self, connection: int) -> None:
         for witness in self._witnesses[connection - 1 : connection]:
@@ -118,16 +126,13 @@ class StreamPeer(Peer):
 
 
 class _Door(asyncio.Protocol):
-    """Takes a connection, encrypts it if the actor does, and hands it to its protocol.
+    """Takes a connection, encrypts it if the actor does so at once, and hands it to its protocol.
 
     The connection is recorded before the TLS handshake, so that a failed one is seen too.
-    What the program sends right behind its part of the handshake comes before the handshake
-    is known to be over: it is kept for the protocol.
     """
 
     def __init__(self, peer: StreamPeer) -> None:
         self._peer = peer
-        self._early: list[tuple[str, tuple[Any, ...]]] = []
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -135,67 +140,25 @@ class _Door(asyncio.Protocol):
         witness = self._peer.new_witness()
         witness.opened(transport)
         protocol = self._peer.new_protocol(witness)
-        if self._peer.actor.tls is Tls.NONE:
-            transport.set_protocol(protocol)
-            protocol.connection_made(self._peer.paced(transport, witness))
-        else:
+        if self._peer.actor.tls is Tls.IMPLICIT:
             transport.pause_reading()
             encrypting = self._encrypt(transport, protocol, witness)
             self._task = asyncio.get_running_loop().create_task(encrypting)
+        else:
+            transport.set_protocol(protocol)
+            protocol.connection_made(self._peer.paced(transport, witness))
 
     async def _encrypt(
         self, transport: asyncio.Transport, protocol: asyncio.Protocol, witness: Witness
     ) -> None:
-        loop = asyncio.get_running_loop()
-        encrypted = None
         try:
-            context = self._peer.context()
-            encrypted = await loop.start_tls(transport, self, context, server_side=True)
-        except OSError as error:  # an SSLError is one
-            witness.broken(f"the TLS handshake failed: {_tls_reason(error)}")
+            await encrypt(transport, protocol, witness, self._peer)
+        except PeerError:
+            pass  # the witness has told of it
         except Exception as error:  # noqa: BLE001 - whatever it is, the program did not do it
             witness.failed(error)
-        if encrypted is None:
             witness.lost(None)
             transport.abort()
-            return
-        witness.transport = encrypted
-        _notice_end(transport, witness)
-        encrypted.set_protocol(protocol)
-        protocol.connection_made(self._peer.paced(encrypted, witness))
-        for call, arguments in self._early:
-            getattr(protocol, call)(*arguments)
-
-    def data_received(self, data: bytes) -> None:
-        self._early.append(("data_received", (data,)))
-
-    def eof_received(self) -> None:
-        self._early.append(("eof_received", ()))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._early.append(("connection_lost", (exc,)))
-
-
-def _notice_end(transport: asyncio.Transport, witness: Witness) -> None:
-    """Have the witness told of a FIN at once.
-
-    asyncio tells the protocol on top only of an end that was announced in TLS (RFC 8446 6.1),
-    and many programs just close their socket.
-    """
-    tls: Any = transport.get_protocol()
-    take_note = tls.eof_received
-
-    def eof_received() -> bool | None:
-        witness.ended()
-        goes_on: bool | None = take_note()
-        return goes_on
-
-    tls.eof_received = eof_received
-
-
-def _tls_reason(error: OSError) -> str:
-    reason = getattr(error, "reason", None) or "the program hung up"
-    return str(reason).replace("_", " ").lower()
 
 
 def act_on(transport: asyncio.Transport, witness: Witness, act: str) -> None:
@@ -252,6 +215,20 @@ class Connection(asyncio.Protocol):
         """
         if self._open:
             self._witness.say(data, entry)
+
+    def hold(self) -> None:
+        """Read nothing more in clear: what comes next is a TLS handshake."""
+        if self._transport:
+            self._transport.pause_reading()
+
+    async def encrypt(self, peer: StreamPeer) -> None:
+        """Go on over TLS.
+
+        Raises:
+            PeerError: if the connection is gone, or the handshake fails.
+        """
+        self._open.pause_reading()
+        await encrypt(self._witness.below, self, self._witness, peer)
 
     def half_close(self) -> None:
         """Send FIN and go on hearing.
@@ -318,11 +295,23 @@ class ScriptedPeer(StreamPeer):
         if entry.arrow is Arrow.SAYS:
             message = self.message(entry, bound)
             connection = await self._connection(number)
+            if index in self._setting.before_tls:
+                connection.hold()
             connection.say(message, index)
             return
         connection = await self._connection(number)
-        self._act(connection, entry)
+        if entry.act and entry.act.name == "starttls":
+            await self._encrypt(connection)
+        else:
+            self._act(connection, entry)
         self._acted(index, number)
+
+    async def _encrypt(self, connection: Connection) -> None:
+        try:
+            await connection.encrypt(self)
+        except PeerError:
+            if self.actor.certificate is Certificate.GOOD:
+                raise  # else the program is right to break it off
 
     def message(self, entry: Entry, bound: Mapping[str, str]) -> bytes:
         """The bytes of an entry: its text and body lines, each with the actor's line end."""
@@ -344,7 +333,7 @@ class ScriptedPeer(StreamPeer):
             raise NotPlayedError(f"`{name}` is not played by {self._kind}")
 
     async def _connection(self, number: int) -> Connection:
-        while self.actor.to is not None and number not in self._connections:
+        while self.actor.to is not None and len(self._witnesses) < number:
             await self._dial()
         while number not in self._connections:
             self._arrived.clear()
@@ -354,8 +343,6 @@ class ScriptedPeer(StreamPeer):
     async def _dial(self) -> None:
         if self._program is None:
             raise PeerError("the program listens nowhere")
-        if self.actor.tls is not Tls.NONE:
-            raise NotPlayedError("`tls` is not played by an actor that dials")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DIAL_SECONDS
         network, losing = self._setting.network, self.actor.loses_segments

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import tempfile
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.model.scenario import Certificate
 from harness.network import scratch_folder
 
 if TYPE_CHECKING:
     import ssl
 
     import trustme
+    from cryptography import x509
+
+
+#: Whom a certificate names that is not for the actor that shows it (RFC 9525 6).
+_ANOTHER_HOST = "somebody-else.example.test"
 
 
 class Authority:
@@ -23,7 +30,7 @@ class Authority:
     """
 
     def __init__(self) -> None:
-        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[Certificate, tuple[str, ...]], ssl.SSLContext] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property
@@ -45,29 +52,86 @@ class Authority:
         path.chmod(0o644)
         return path
 
-    def context(self, *names: str) -> ssl.SSLContext:
+    def context(self, *names: str, certificate: Certificate = Certificate.GOOD) -> ssl.SSLContext:
         """A server's TLS context with a certificate for these host names and addresses."""
-        if names not in self._contexts:
-            self._contexts[names] = self._new_context(names)
-        return self._contexts[names]
+        key = (certificate, names)
+        if key not in self._contexts:
+            self._contexts[key] = self._new_context(certificate, names)
+        return self._contexts[key]
 
-    def _new_context(self, names: tuple[str, ...]) -> ssl.SSLContext:
+    def client_context(self) -> ssl.SSLContext:
+        """The TLS context of a client that takes whatever certificate it is shown."""
         import ssl  # noqa: PLC0415 - only for actors that encrypt
 
-        import trustme  # noqa: PLC0415
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _new_context(self, certificate: Certificate, names: tuple[str, ...]) -> ssl.SSLContext:
+        import ssl  # noqa: PLC0415 - only for actors that encrypt
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # A client that closes before it has read its session tickets would send a reset.
         context.num_tickets = 0
-        identities = [_identity(name) for name in names]
-        certificate = self._authority.issue_cert(*identities, key_type=trustme.KeyType.ECDSA)
-        certificate.configure_cert(context)
+        self._issued(certificate, names).configure_cert(context)
         return context
+
+    def _issued(self, certificate: Certificate, names: tuple[str, ...]) -> trustme.LeafCert:
+        import trustme  # noqa: PLC0415
+
+        identities = [_identity(name) for name in names]
+        issuer, until = self._authority, None
+        if certificate is Certificate.WRONG_HOST:
+            identities = [_ANOTHER_HOST]
+        elif certificate is Certificate.EXPIRED:
+            until = datetime.now(UTC) - timedelta(days=1)
+        elif certificate is Certificate.SELF_SIGNED:
+            return _self_signed(identities)
+        key = trustme.KeyType.ECDSA
+        return issuer.issue_cert(*identities, not_after=until, key_type=key)
 
     def close(self) -> None:
         """Remove the files."""
         if self._folder:
             self._folder.cleanup()
+
+
+def _self_signed(identities: list[str]) -> trustme.LeafCert:
+    """A certificate of the right names that nobody vouches for."""
+    import trustme  # noqa: PLC0415 - only for actors that encrypt
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, identities[0])])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(map(_general_name, identities)), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return trustme.LeafCert(private, certificate.public_bytes(pem), [])
+
+
+def _general_name(identity: str) -> x509.GeneralName:
+    from cryptography import x509  # noqa: PLC0415
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(identity))
+    except ValueError:
+        return x509.DNSName(identity)
 
 
 def _identity(name: str) -> str:

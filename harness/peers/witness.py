@@ -44,6 +44,30 @@ class Witness:
         self.transport = self._connection = transport
         self._note(What.OPENED, note=shown_address(transport.get_extra_info("peername")))
 
+    @property
+    def below(self) -> asyncio.Transport:
+        """The connection itself, whatever is spoken over it."""
+        assert self._connection is not None  # noqa: S101 - `opened` comes first
+        return self._connection
+
+    def encrypted(self, transport: asyncio.Transport) -> None:
+        """What is heard and said from here on goes over TLS."""
+        self.transport = transport
+        tls = transport.get_extra_info("ssl_object")
+        self._note(What.ENCRYPTED, note=tls.version() if tls else "")
+
+    def not_encrypted(self, reason: str, *, by_program: bool) -> None:
+        """The TLS handshake has failed, and with it the connection."""
+        self.broken(reason)
+        if by_program:  # it has said that it will not go on (RFC 8446 6.2)
+            self.ended()
+        self.lost(None)
+
+    async def all_said(self) -> None:
+        """Return when nothing is left to be said in pieces."""
+        if self.paced:
+            await self.paced.all_said()
+
     def heard(self, data: bytes) -> bool:
         """Record bytes of the program; False once it has sent more than anyone may."""
         self._heard += len(data)

@@ -104,6 +104,7 @@ class _Play:
             luck=f"{self._stage.seed}/{self._plan.id}",
             pieces=self._plan.pieces or WHOLE,
             names=self._plan.scenario.records,
+            before_tls=self._plan.scenario.exchange.before_tls(),
         )
         self._declare_names()
         for actor in self._actors():

@@ -9,6 +9,9 @@ test plays one by hand.
                   |                |       |        |          |         |
                   +----- refused --+-------+--------+ all -----+---------+--> QUIT
                   421, anywhere: the server is closing, nothing more is said
+
+With `starttls`, STARTTLS and a second EHLO come behind the first (RFC 3207); who plays the dialogue
+has the TLS handshake done in between, or breaks it off.
 """
 
 from __future__ import annotations
@@ -84,6 +87,11 @@ class ReplyReader:
         self._error: ReplyError | None = None
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing at all has come behind the last reply that was taken."""
+        return not (self._buffer or self._lines or self.pending)
+
+    @property
     def pending(self) -> bool:
         """Whether a reply (or what is wrong with one) is there to be taken."""
         return bool(self._replies) or self._error is not None
@@ -152,6 +160,7 @@ class Phase(enum.Enum):
     CONNECT = "connect"
     GREETING = "greeting"
     HELLO = "hello"
+    STARTTLS = "starttls"
     AUTH = "auth"
     MAIL = "mail"
     RCPT = "rcpt"
@@ -164,13 +173,15 @@ class Phase(enum.Enum):
 class Step:
     """What the client does next: it sends `wire` (nothing, for the greeting) and awaits a reply.
 
-    `command` names it in reports; `shown` is what logs and screens may see of it.
+    `command` names it in reports; `shown` is what logs and screens may see of it.  With
+    `encrypts`, TLS begins behind a reply that says yes (2yz), before anything else is said.
     """
 
     phase: Phase
     command: str
     wire: bytes = b""
     shown: tuple[str, ...] = ()
+    encrypts: bool = False
 
 
 class Kind(enum.Enum):
@@ -334,6 +345,7 @@ class Dialogue:
         content: the message; line ends are put right here, dots doubled.
         hello: the client's name, an FQDN or an address literal (RFC 5321 4.1.1.1).
         encrypted: whether TLS protects the connection.
+        starttls: whether TLS must begin by STARTTLS before the mail is spoken of.
         login: credentials, used if the server offers a mechanism that we know.
     """
 
@@ -344,6 +356,7 @@ class Dialogue:
         *,
         hello: str,
         encrypted: bool = False,
+        starttls: bool = False,
         login: Login | None = None,
     ) -> None:
         self.envelope = envelope
@@ -351,6 +364,7 @@ class Dialogue:
         self.capabilities: dict[str, str] = {}
         self._content = canonical(content)
         self._encrypted = encrypted
+        self._starttls = starttls
         self._login = login
         self._outcomes: dict[str, Outcome] = {}
         self._taken: list[str] = []
@@ -363,6 +377,8 @@ class Dialogue:
         try:
             yield from self._demand(Step(Phase.GREETING, "greeting"))
             yield from self._say_hello()
+            if self._starttls:
+                yield from self._encrypt()
             yield from self._authenticate()
             yield from self._transact()
         except _StopError as stop:
@@ -428,6 +444,16 @@ class Dialogue:
             raise _StopError(_refusal(step, reply))
         else:
             self.capabilities = capabilities_of(reply)
+
+    def _encrypt(self) -> Generator[Step, Reply, None]:
+        """Go on over TLS or not at all: whoever sits between could have dropped the offer."""
+        if "STARTTLS" not in self.capabilities:
+            reason = "the server does not offer it, and nothing is sent in clear"
+            raise _StopError(Failure(Kind.PERMANENT, "STARTTLS", reason=reason, status="5.7.10"))
+        yield from self._demand(replace(_command(Phase.STARTTLS, "STARTTLS"), encrypts=True))
+        self._encrypted = True
+        self.capabilities = {}  # RFC 3207 4.2: what was told in clear may have been told by anybody
+        yield from self._say_hello()
 
     def _authenticate(self) -> Generator[Step, Reply, None]:
         offered = self.capabilities.get("AUTH", "").upper().split()

@@ -44,6 +44,7 @@ class Timeouts:
     connect: float = 60
     greeting: float = 300
     hello: float = 300
+    starttls: float = 120
     auth: float = 180
     mail: float = 300
     rcpt: float = 300
@@ -70,6 +71,7 @@ class Server:
         endpoint: the host and port to connect to.
         tls: implicit TLS (RFC 8314 3.3); the certificate is verified against the
             system's authorities, or those in `SSL_CERT_FILE`.
+        starttls: TLS by STARTTLS (RFC 3207), or no mail at all; verified in the same way.
         tls_name: the name to find in the certificate; by default the host.
         hello: our own name; by default the address literal of our end (RFC 5321 4.1.3).
         login: credentials, for a server that offers AUTH.
@@ -77,10 +79,16 @@ class Server:
 
     endpoint: Endpoint
     tls: bool = False
+    starttls: bool = False
     tls_name: str | None = None
     hello: str | None = None
     login: Login | None = None
     timeouts: Timeouts = Timeouts()
+
+    @property
+    def certified_name(self) -> str:
+        """The name for which its certificate must be."""
+        return self.tls_name or self.endpoint.host
 
 
 async def send_mail(
@@ -101,9 +109,14 @@ async def send_mail(
         observe(f"-- connected to {server.endpoint} ({wire.peer})")
         hello = server.hello or _literal(wire.local.host)
         dialogue = Dialogue(
-            envelope, content, hello=hello, encrypted=server.tls, login=server.login
+            envelope,
+            content,
+            hello=hello,
+            encrypted=server.tls,
+            starttls=server.starttls,
+            login=server.login,
         )
-        await _play(dialogue, wire, server.timeouts, observe)
+        await _play(dialogue, wire, server, observe)
         return dialogue.result()
     finally:
         await wire.close()
@@ -130,7 +143,7 @@ async def _connect(server: Server, wire: _Wire) -> Failure | None:
 
 async def _open(server: Server, wire: _Wire) -> None:
     context = _default_context() if server.tls else None
-    name = (server.tls_name or server.endpoint.host) if server.tls else None
+    name = server.certified_name if server.tls else None
     async with asyncio.timeout(server.timeouts.connect):
         await asyncio.get_running_loop().create_connection(
             lambda: wire,
@@ -155,12 +168,15 @@ def _connect_reason(error: OSError) -> str:
     return f"TLS failed: {tls}" if tls else reason_of(error)
 
 
-async def _play(dialogue: Dialogue, wire: _Wire, timeouts: Timeouts, observe: Observer) -> None:
+async def _play(dialogue: Dialogue, wire: _Wire, server: Server, observe: Observer) -> None:
     talk = dialogue.run()
     step = next(talk)
     while True:
         try:
-            reply = await _exchange(step, wire, timeouts, observe)
+            reply = await _exchange(step, wire, server.timeouts, observe)
+            if step.encrypts and reply.severity == 2:
+                await _encrypt(wire, server)
+                observe(f"-- encrypted, {wire.version}")
         except _LostError as error:
             dialogue.lost(
                 Failure(error.kind, step.command, reason=str(error), status="4.4.2"),
@@ -173,6 +189,21 @@ async def _play(dialogue: Dialogue, wire: _Wire, timeouts: Timeouts, observe: Ob
             step = talk.send(reply)
         except StopIteration:
             return
+
+
+async def _encrypt(wire: _Wire, server: Server) -> None:
+    if not wire.silent:  # RFC 3207 6: it would be taken for a reply that came encrypted
+        raise _LostError("the server said more before TLS began", Kind.PROTOCOL)
+    try:
+        async with asyncio.timeout(server.timeouts.starttls):
+            await wire.encrypt(_default_context(), server.certified_name)
+    except TimeoutError as error:
+        reason = f"no TLS handshake within {server.timeouts.starttls:g} s"
+        raise _LostError(reason) from error
+    except OSError as error:  # every ssl.SSLError is one
+        refused = getattr(error, "verify_message", None)
+        kind = Kind.PERMANENT if refused else Kind.CONNECTION
+        raise _LostError(_connect_reason(error), kind) from error
 
 
 async def _exchange(step: Step, wire: _Wire, timeouts: Timeouts, observe: Observer) -> Reply:
@@ -243,6 +274,37 @@ class _Wire(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._paused = False
         self._changed.set()
+
+    @property
+    def silent(self) -> bool:
+        """Whether the server has said nothing behind its last reply."""
+        return self._reader.silent
+
+    @property
+    def version(self) -> str:
+        """The version of TLS, as `TLSv1.3`."""
+        assert self._transport is not None  # noqa: S101 - for the type checker: connected before
+        return str(self._transport.get_extra_info("ssl_object").version())
+
+    async def encrypt(self, context: ssl.SSLContext, name: str) -> None:
+        """Go on over TLS, if the server's certificate is for this name.
+
+        Raises:
+            OSError: the certificate is not accepted, or the handshake fails otherwise.
+        """
+        assert self._transport is not None  # noqa: S101 - for the type checker: connected before
+        loop = asyncio.get_running_loop()
+        try:
+            transport = await loop.start_tls(self._transport, self, context, server_hostname=name)
+        except OSError as error:
+            self._closed.set()  # by asyncio, which tells us of no end then
+            if error.args:
+                raise
+            raise ConnectionResetError("the server closed the connection") from error
+        if transport is None:
+            raise ConnectionResetError("the server closed the connection")
+        self._transport = transport
+        transport.set_write_buffer_limits(high=0)
 
     async def reply(self) -> Reply:
         while True:

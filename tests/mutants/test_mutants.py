@@ -39,6 +39,9 @@ FAULTS = {
         "impatient",
         "ignores-421",
         "hangs-on-close",
+        "no-starttls",
+        "no-verify",
+        "no-ehlo-after-tls",
     },
     "http_client.py": {
         "no-host",

@@ -219,6 +219,101 @@ def test_a_bad_certificate_is_refused(
     assert reason in str(result.failure)
 
 
+def starttls_server(port: int, **options: Any) -> Server:
+    where = Endpoint("127.0.0.1", port)
+    return Server(where, starttls=True, tls_name="mail.test", hello="me", timeouts=SOON, **options)
+
+
+def test_a_mail_is_sent_over_starttls(
+    authority: trustme.CA, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 3207: EHLO again, and the login over TLS only."""
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+    async def scene() -> tuple[Result, list[str], Handler]:
+        lines: list[str] = []
+        handler = Handler()
+        context = tls_server(authority, "mail.test")
+        checks: dict[str, Any] = {"authenticator": lambda *_: AuthResult(success=True)}
+        async with mail_server(handler, tls_context=context, **checks) as port:
+            server = starttls_server(port, login=Login("ann@a.test", "s3cret"))
+            return await send_mail(server, ENVELOPE, CONTENT, lines.append), lines, handler
+
+    result, lines, handler = asyncio.run(scene())
+    assert fates(result) == [Fate.ACCEPTED, Fate.REFUSED]
+    assert len(handler.mails) == 1
+    said = [line for line in lines if line.startswith(("C: ", "-- encrypted"))]
+    assert said[:2] == ["C: EHLO me", "C: STARTTLS"]
+    assert said[2].startswith("-- encrypted, TLSv1.")
+    assert said[3:5] == ["C: EHLO me", "C: AUTH LOGIN"]
+
+
+def test_a_bad_certificate_is_refused_behind_starttls(authority: trustme.CA) -> None:
+    """Nothing of the mail is said to a server that is not who it should be."""
+
+    async def scene() -> tuple[Result, list[str]]:
+        lines: list[str] = []
+        async with mail_server(Handler(), tls_context=tls_server(authority, "mail.test")) as port:
+            return await send_mail(starttls_server(port), ENVELOPE, CONTENT, lines.append), lines
+
+    result, lines = asyncio.run(scene())
+    assert result.failure is not None
+    assert result.failure.kind is Kind.PERMANENT
+    assert "STARTTLS -> the server's certificate is not accepted" in str(result.failure)
+    assert [line for line in lines if line.startswith("C: ")] == ["C: EHLO me", "C: STARTTLS"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "kind", "reason", "last"),
+    [
+        (("220 hi", "250 me", "221 bye"), Kind.PERMANENT, "does not offer it", "C: QUIT"),
+        (
+            ("220 hi", "250-me|250 STARTTLS", "454 not now", "221 bye"),
+            Kind.TEMPORARY,
+            "454 not now",
+            "C: QUIT",
+        ),
+        (
+            ("220 hi", "250-me|250 STARTTLS", "220 go|250 injected"),
+            Kind.PROTOCOL,
+            "more before TLS began",
+            "C: STARTTLS",
+        ),
+        (
+            ("220 hi", "250-me|250 STARTTLS", "220 go|25"),
+            Kind.PROTOCOL,
+            "more before TLS began",
+            "C: STARTTLS",
+        ),
+        (
+            ("220 hi", "250-me|250 STARTTLS", "220 go"),
+            Kind.CONNECTION,
+            "the server closed the connection",
+            "C: STARTTLS",
+        ),
+    ],
+)
+def test_without_tls_nothing_is_sent(
+    replies: tuple[str, ...], kind: Kind, reason: str, last: str
+) -> None:
+    """Whatever keeps TLS from beginning, the mail does not go in clear."""
+
+    async def scene() -> tuple[Result, list[str]]:
+        lines: list[str] = []
+        async with scripted(script(*replies)) as where:
+            server = starttls_server(where.port)
+            return await send_mail(server, ENVELOPE, CONTENT, lines.append), lines
+
+    result, lines = asyncio.run(scene())
+    assert fates(result) == [Fate.NOT_SENT, Fate.NOT_SENT]
+    assert result.failure is not None
+    assert result.failure.command == "STARTTLS"
+    assert result.failure.kind is kind
+    assert reason in str(result.failure)
+    assert [line for line in lines if line.startswith("C: ")][-1] == last
+
+
 @pytest.mark.parametrize(
     ("replies", "kind", "reason"),
     [
