@@ -24,5 +24,6 @@ RECIPE = {
     "mount empty folders for temporary files": (
         "what the program leaves in /tmp and its like is gone with it"
     ),
+    "limit how many processes run at once": "no program fills this machine with processes",
     "give up capabilities": "the program gets no more rights than an ordinary user",
 }

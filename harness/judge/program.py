@@ -91,6 +91,9 @@ def _faults_of_life(
     for event in life.of(What.FLOODED):
         headline = f"The program wrote without end to its {event.note}; it was stopped."
         yield _finding(scenario, headline, event, words, cause=True)
+    for event in life.of(What.CROWDED):
+        headline = f"The program started processes without end; {event.note} were killed."
+        yield _finding(scenario, headline, event, words, cause=True)
 
 
 def names_of_nobody(scenario: Scenario, record: Record) -> list[Finding]:

@@ -290,6 +290,8 @@ class Launched:
         elif process.outlived:
             self._note_sockets(process)
         leftovers = await process.end()
+        if process.crowd:
+            self._recorder.note(What.CROWDED, PROGRAM, note=f"{process.crowd} of them")
         await self.wait()
         for command in leftovers:
             self._recorder.note(What.LEFTOVER, PROGRAM, note=_shown(command), kind="process")

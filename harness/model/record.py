@@ -44,6 +44,7 @@ class What(StrEnum):
     SCREEN = "screen"  # bytes of its standard output
     ERRORS = "errors"  # bytes on its standard error
     FLOODED = "flooded"  # note: the stream that passed its limit
+    CROWDED = "crowded"  # it had as many processes as it may have; note: how many
     EXITED = "exited"  # facts status, or signal
     # the harness ended it; note: why; fact act: of the scenario, if that says so
     STOPPED = "stopped"

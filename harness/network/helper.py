@@ -280,7 +280,7 @@ def settle() -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o022)
-    # What is safe for any program; not processes, which count all those of the user.
+    # What is safe for any program; not processes, which count all those of the user here.
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, _FILE_SIZE)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -360,7 +360,8 @@ class Warden:
 
     It hears ("start",) with four descriptors, ("signal", number) and ("end",); it says
     ("started", pid, its own pid) or ("failed", errno, file name), ("exited", wait status)
-    and ("ended", command lines of what had outlived the program).
+    and ("ended", command lines of what had outlived the program, how many processes there were
+    if that was all that may be, else 0).
     """
 
     def __init__(self, channel: _socket.socket, children: Children) -> None:
@@ -388,7 +389,8 @@ class Warden:
             case ("signal", number):
                 self._signal(number)
             case _:
-                send(self.channel, "ended", self._end())
+                outlived = self._end()
+                send(self.channel, "ended", outlived, self._crowd())
                 return False
         return True
 
@@ -420,6 +422,10 @@ class Warden:
             if pid == self._program:
                 self._running = False
                 send(self.channel, "exited", status)
+
+    def _crowd(self) -> int:
+        """How many processes there were at the end, if there is a limit and they reached it."""
+        return 0
 
     def _end(self) -> list[str]:
         frozen = _freeze(lambda: children_of(os.getpid()), time.monotonic() + _END_S)

@@ -58,9 +58,11 @@ class Process(Protocol):
 
     Attributes:
         pid: Its process id, as seen from the harness.
+        crowd: How many processes were ended, if there could not be more; else 0.
     """
 
     pid: int
+    crowd: int
 
     async def wait(self) -> Exit:
         """How the program itself ended; what it has started may go on.

@@ -49,6 +49,7 @@ class WardedProcess:
         self._started: asyncio.Future[OSError | None] = self._loop.create_future()
         self._exited: asyncio.Future[Exit | None] = self._loop.create_future()
         self._over: asyncio.Future[None] = self._loop.create_future()
+        self.crowd = 0
         self._leftovers: list[str] = []
         self._loop.add_reader(channel.fileno(), self._read)
 
@@ -138,8 +139,8 @@ class WardedProcess:
                 self._started.set_result(OSError(code, os.strerror(code), name))
             case ("exited", status):
                 self._exited.set_result(_exit_of(status))
-            case ("ended", leftovers):
-                self._leftovers = leftovers
+            case ("ended", leftovers, crowd):
+                self._leftovers, self.crowd = leftovers, crowd
 
     def _settle(self) -> None:
         if not self._started.done():

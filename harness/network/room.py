@@ -19,6 +19,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import struct
 from _signal import SIGCHLD, SIGKILL, SIGSTOP  # type: ignore[import-not-found]
 
@@ -40,6 +41,11 @@ ADDRESS6, ROUTER6 = "2001:2:0:ffff::2", "2001:2:0:ffff::1"
 NAME_SERVER = "198.18.0.53"
 
 _BACKLOG = 128
+#: How many processes and threads a program may have: a thread for each port of a scan is fair.
+PROCESSES = 2048
+
+_RESERVED_PIDS = 300  # these come only once (RESERVED_PIDS in Linux)
+_OWN_PID_MAX, _LIMIT_OF_NAMESPACE = (6, 14), (5, 14)
 _LINK = 2  # the number of the link on either side
 _HOST_MAC, _ROUTER_MAC = bytes.fromhex("0200c6120002"), bytes.fromhex("0200c6120001")
 
@@ -156,6 +162,7 @@ class Room:
         yield "mount an empty /run", self._mount_run
         yield "put /etc/hosts and its like in place", self._mount_names
         yield "mount empty folders for temporary files", self._mount_temporary
+        yield "limit how many processes run at once", _limit_processes
         yield "give up capabilities", self._bound
 
     def _map_user(self) -> None:
@@ -381,6 +388,7 @@ class RoomWarden(helper.Warden):
     ) -> None:
         super().__init__(channel, children)
         self._prepare = prepare
+        self._processes = 0  # that ran when the program was ended
 
     def _spawn(self, order: helper.Order, streams: list[int]) -> int:
         self._prepare(order)
@@ -392,11 +400,15 @@ class RoomWarden(helper.Warden):
         ancillary = [(_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS, credentials)]
         helper.send(self.channel, "started", 0, 0, ancillary=ancillary)
 
+    def _crowd(self) -> int:
+        return self._processes if self._processes >= PROCESSES else 0
+
     def _end(self) -> list[str]:
         # kill(2) of -1 from process 1 reaches everybody else in its namespace in one step, and
         # the kernel lets nobody fork meanwhile.
         helper.kill(-1, SIGSTOP)
         others = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208 - no pathlib here
+        self._processes = len(others)
         outlived = self._commands_of(others)
         helper.kill(-1, SIGKILL)
         self.note(self._children.reap_all())
@@ -406,8 +418,37 @@ class RoomWarden(helper.Warden):
 # -- small steps ---------------------------------------------------------------------------------
 
 
+def _limit_processes() -> None:
+    """Have fork(2) fail before the machine is full, by the highest process id of the room.
+
+    Where that is not a room's own (before Linux 6.14), each program is limited for itself.
+    """
+    if _release() >= _OWN_PID_MAX:
+        _write("/proc/sys/kernel/pid_max", str(_RESERVED_PIDS + PROCESSES))
+
+
+def _limit_program() -> None:
+    """As `_limit_processes`, by the user's processes in this user namespace.
+
+    Before Linux 5.14 all those of the user outside would count.  It never holds root.
+    """
+    if _LIMIT_OF_NAMESPACE <= _release() < _OWN_PID_MAX:
+        resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
+
+
+def _release() -> tuple[int, int]:
+    """The version of this kernel: (6, 14).
+
+    It is not tried out, since an older one would set the machine's own limit, for root.
+    """
+    first, second, *_ = os.uname().release.split(".")
+    digits = second[: len(second) - len(second.lstrip("0123456789"))]
+    return int(first), int(digits or 0)
+
+
 def _become_ordinary(*, raw: bool) -> None:
     """In the program, before it is executed: no capability now, and none to be had."""
+    _limit_program()
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     if raw:
         _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_NET_RAW, 0, 0))

@@ -302,6 +302,11 @@ PLAYS = {
         "screen: y\\ny\\ny\\n\nprogram! flooded terminal\n"
         "program! stopped it wrote more than 1000 bytes to its terminal\nprogram! signal 15\n",
     ),
+    "crowded": Play(
+        "",
+        {},
+        "screen: :(){ :|:& };:\\n\nprogram! crowded 2049 of them\nprogram! exit 0\n",
+    ),
     "never-listened": Play(
         "",
         CLIENT,

@@ -661,6 +661,58 @@ def test_a_daemon_is_told_and_ended() -> None:
     run(play)
 
 
+BOMB = """
+import os, signal
+for number in range(10_000):
+    try:
+        if not os.fork():
+            while True: signal.pause()
+    except BlockingIOError:
+        break
+print("full" if number < 10_000 - 1 else "endless", flush=True)
+"""
+
+
+@pytest.mark.skipif(room._release() < room._OWN_PID_MAX, reason="this kernel cannot limit root")
+def test_a_program_does_not_fill_the_machine_with_processes() -> None:
+    async def play(network: Private) -> tuple[str, int, int]:
+        reader, writer = os.pipe()
+        with os.fdopen(reader) as file:
+            process = await started(network, [*PYTHON, BOMB], stdout=writer)
+            os.close(writer)
+            said = await asyncio.to_thread(file.readline)
+            await process.wait()
+            leftovers = await process.end()
+            return said, process.crowd, len(leftovers)
+
+    said, crowd, leftovers = run(play)
+    assert said == "full\n"
+    assert room.PROCESSES <= crowd < room.PROCESSES + room._RESERVED_PIDS
+    assert leftovers == 65  # the last one counts the others
+
+
+def test_a_program_of_few_processes_is_no_crowd() -> None:
+    async def play(network: Private) -> int:
+        process = await started(network, [*PYTHON, "import os; os.fork()"])
+        await process.wait()
+        await process.end()
+        return process.crowd
+
+    assert run(play) == 0
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [("6.18.44-fc-v657", (6, 18)), ("5.15.0-91-generic", (5, 15)), ("6.8-rc1", (6, 8))],
+)
+def test_the_version_of_a_kernel_is_read(
+    release: str, version: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = os.uname_result(("Linux", "host", release, "#1", "x86_64"))
+    monkeypatch.setattr(os, "uname", lambda: name)
+    assert room._release() == version
+
+
 def test_the_process_is_known_by_its_number_outside() -> None:
     async def play(network: Private) -> None:
         process = await started(network, ["/bin/sleep", "60"])
