@@ -140,6 +140,17 @@ class Network(ABC):
         """
         raise HarnessError(f"there are no names on the rung {self.rung}")
 
+    def trust(self, files: Mapping[str, bytes]) -> None:  # noqa: B027 - nothing, on other rungs
+        """Have these stand for the authorities that the program's host trusts, where that can be.
+
+        Before a program is started.  `files` go by path below its folder of authorities; bundles
+        that lie elsewhere become `ca-certificates.crt`.  Where the host has no authorities it
+        gets none.
+
+        Raises:
+            MachineError: the kernel refuses.
+        """
+
     @abstractmethod
     def listen(self, host: str, port: int, transport: Transport) -> socket.socket:
         """A non-blocking socket for an actor that stands at `host:port`; the caller closes it.

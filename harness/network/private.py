@@ -155,6 +155,10 @@ class Private(Network):
         if self._started:
             self._ask("hosts", self._hosts())
 
+    def trust(self, files: Mapping[str, bytes]) -> None:
+        """See `Network`."""
+        self._ask("trust", dict(files))
+
     def listen(self, host: str, port: int, transport: Transport) -> socket.socket:
         """See `Network`."""
         place = Place(self._address(host), port)

@@ -6,7 +6,8 @@ local.  Process 1 keeps its capabilities, does what it is asked for through its 
 ends with it; the kernel then ends everything else in the room.
 
 It hears ("socket", side, family, type, protocol), ("address", host), ("hosts", text),
-("silence", side) and ("program", text) with the socket of a warden, the text being for /etc/hosts.
+("silence", side), ("trust", files) with octets by path, and ("program", text) with the socket of a
+warden, the text being for /etc/hosts.
 It says ("ready",) once, with the sockets at which names are asked for, datagrams first; and to
 each but the last ("done",), with the socket if one was asked for, or ("failed", what could not
 be done, errno).
@@ -71,6 +72,16 @@ _SHARED = (
 )
 #: What stands between the paths of an argument such as `-cp /tmp/a.jar:/tmp/b.jar`.
 _AROUND_PATHS = b" \t\n:;,'\"()<>|&=`"
+#: Folders in which systems keep the authorities that they trust, and bundles that lie elsewhere:
+#: Debian and Alpine; Fedora; openSUSE, Arch.
+_AUTHORITIES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
+_BUNDLES = (
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/certs/ca-certificates.crt",
+)
 
 _NAME_SERVICE = """\
 passwd: files
@@ -347,6 +358,8 @@ class Room:
             case ("silence", str(side)):
                 with self._inside(side):
                     _answer_no_echo()
+            case ("trust", dict(files)):
+                _put_authorities(files)
         return []
 
     def _add_address(self, host: str) -> None:
@@ -548,7 +561,22 @@ def _mount(
     _check(_libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None))
 
 
-def _put(path: str, text: str) -> str:
+def _put_authorities(files: dict[str, bytes]) -> None:
+    """Have these be the authorities that the system trusts, and no others."""
+    bundles = {os.path.realpath(path) for path in _BUNDLES}
+    for folder in {os.path.realpath(path) for path in _AUTHORITIES}:
+        if os.path.isdir(folder):  # noqa: PTH112 - no pathlib here
+            bundles = {path for path in bundles if not path.startswith(f"{folder}/")}
+            _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=1m")
+            for name, content in files.items():
+                path = f"{folder}/{name}"
+                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)  # noqa: PTH103, PTH120 - as above
+                _write(path, content)
+    for path in bundles:
+        _put(path, files["ca-certificates.crt"])
+
+
+def _put(path: str, text: str | bytes) -> str:
     """Have a file say something else in this mount namespace; where it can be written again.
 
     A file that is not there is not missed: who looks for it has a default.  A link into /run
@@ -566,11 +594,11 @@ def _put(path: str, text: str) -> str:
     return real
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: str | bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     fd = os.open(path, flags, 0o644)
     try:
-        os.write(fd, text.encode())
+        os.write(fd, text if isinstance(text, bytes) else text.encode())
     finally:
         os.close(fd)
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from harness.model.scenario import Certificate
 from harness.network import scratch_folder
+from harness.peers import trust
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
 
     import trustme
     from cryptography import x509
@@ -26,7 +28,8 @@ _ANOTHER_HOST = "somebody-else.example.test"
 class Authority:
     """Issues a certificate to every actor that asks; made once a run, and only when needed.
 
-    Programs are to trust it by `SSL_CERT_FILE`, the file `bundle`.
+    Programs are to trust it: by the variables of `environment`, or by `system_files` where a
+    network can put those in the place of the machine's own.
     """
 
     def __init__(self) -> None:
@@ -42,15 +45,21 @@ class Authority:
             key_type=trustme.KeyType.ECDSA,  # RSA costs 30 ms a key
         )
 
-    @cached_property
+    @property
     def bundle(self) -> Path:
         """A PEM file with the authority's certificate and nothing else."""
+        return Path(self.environment["SSL_CERT_FILE"])
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """The variables by which a program is told of the authority; makes their files."""
         self._folder = tempfile.TemporaryDirectory(prefix="trust-", dir=scratch_folder())
-        path = Path(self._folder.name) / "authority.pem"
-        self._authority.cert_pem.write_to_path(path)
-        Path(self._folder.name).chmod(0o755)
-        path.chmod(0o644)
-        return path
+        return trust.write(self._authority.cert_pem.bytes(), Path(self._folder.name))
+
+    @cached_property
+    def system_files(self) -> Mapping[str, bytes]:
+        """See `Network.trust`."""
+        return trust.system_files(self._authority.cert_pem.bytes())
 
     def context(self, *names: str, certificate: Certificate = Certificate.GOOD) -> ssl.SSLContext:
         """A server's TLS context with a certificate for these host names and addresses."""

@@ -17,6 +17,7 @@ from harness.model.record import PLAY_IS_OVER, PROGRAM, Record, What
 from harness.model.scenario import ActorKind, Tls, everybody, split_address
 from harness.network import open_network
 from harness.peers import Authority, Peer, Setting, make_peer
+from harness.peers.trust import with_own
 from harness.record import Recorder
 from harness.run.acts import GRACE_SECONDS, SETTLED_SECONDS, Acts
 from harness.run.pulse import Pulse
@@ -148,7 +149,9 @@ class _Play:
     async def _start_program(self) -> Launched:
         argv, env = command_line(self._plan, self._recorder.record.addresses)
         if any(actor.tls is not Tls.NONE for actor in self._plan.scenario.cast.values()):
-            env["SSL_CERT_FILE"] = str(self._stage.authority.bundle)
+            authority = self._stage.authority
+            self._network.trust(authority.system_files)
+            env = with_own(authority.environment, env)
         self._program = await start(
             self._network,
             argv,

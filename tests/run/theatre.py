@@ -56,7 +56,16 @@ class Theatre:
         run = f"['{{python}}', program.py, '{{host}}', '{{port}}', {self.marker}]"
         return self.plan_of(exchange, run, role=role, cast=cast, more=more)
 
-    def plan_of(self, exchange: str, run: str, *, role: str, cast: str, more: str = "") -> Plan:
+    def plan_of(
+        self,
+        exchange: str,
+        run: str,
+        *,
+        role: str,
+        cast: str,
+        more: str = "",
+        network: str = "loopback",
+    ) -> Plan:
         """The same with a command line."""
         implementation = f"name: The author\nprograms:\n  {role}:\n    run: {run}\n"
         (self.author / "wirelab.yaml").write_text(implementation, encoding="utf-8")
@@ -67,7 +76,7 @@ class Theatre:
         head = f"title: A small play\nrole: {role}\ncast:\n{indent(dedent(cast).strip(), '  ')}\n"
         body = f"exchange: |\n{lines}\n" if lines else ""
         file.write_text(head + body + dedent(more or "expect: {exit: 0}"), encoding="utf-8")
-        (plan,) = prepare(replace(self.request, paths=(str(file),))).plans
+        (plan,) = prepare(replace(self.request, paths=(str(file),), network=network)).plans
         return plan
 
 
@@ -105,8 +114,8 @@ class Played:
         return [event.note for event in self.record.of(What.GAVE_UP)]
 
 
-async def played(plan: Plan, seed: int = 0) -> Played:
-    stage = Stage("loopback", satisfied, seed)
+async def played(plan: Plan, seed: int = 0, network: str = "loopback") -> Played:
+    stage = Stage(network, satisfied, seed)
     try:
         record = await play(plan, stage)
     finally:
@@ -114,8 +123,8 @@ async def played(plan: Plan, seed: int = 0) -> Played:
     return Played(judge(plan, record), record)
 
 
-def play_once(plan: Plan, seed: int = 0) -> Played:
-    return asyncio.run(played(plan, seed))
+def play_once(plan: Plan, seed: int = 0, network: str = "loopback") -> Played:
+    return asyncio.run(played(plan, seed, network))
 
 
 def processes(marker: str) -> list[str]:
