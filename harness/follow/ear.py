@@ -408,23 +408,37 @@ def message_matches(
         return None
     for text in message.texts:
         match = match_whole(entry.text, text, bound)
-        if match and _body_matches(entry, message, bound):
-            return match.bindings
+        if match:
+            found = _body_bindings(entry, message, {**bound, **match.bindings})
+            if found is not None:
+                return {**match.bindings, **found}
     return None
 
 
-def _body_matches(entry: Entry, message: Message, bound: Mapping[str, str]) -> bool:
+def _body_bindings(
+    entry: Entry, message: Message, bound: Mapping[str, str]
+) -> Mapping[str, str] | None:
+    """What the body lines of an entry bind, one after the other; None if one is not met."""
     patterns = [line for line in entry.body if isinstance(line, Template)]
     cut = patterns.index(Template()) if Template() in patterns else len(patterns)
     fields = [f"{name.lower()}: {value}" for name, value in message.fields]
     content = decode(message.body).replace("\r\n", "\n").split("\n")
-    return all(_any(_with_lower_name(p), fields, bound) for p in patterns[:cut]) and all(
-        _any(pattern, content, bound) for pattern in patterns[cut + 1 :]
-    )
+    lookups = [(_with_lower_name(pattern), fields) for pattern in patterns[:cut]]
+    lookups += [(pattern, content) for pattern in patterns[cut + 1 :]]
+    found: dict[str, str] = {}
+    for pattern, lines in lookups:
+        bindings = _first_match(pattern, lines, {**bound, **found})
+        if bindings is None:
+            return None
+        found |= bindings
+    return found
 
 
-def _any(pattern: Template, lines: list[str], bound: Mapping[str, str]) -> bool:
-    return any(match_whole(pattern, line, bound) for line in lines)
+def _first_match(
+    pattern: Template, lines: list[str], bound: Mapping[str, str]
+) -> Mapping[str, str] | None:
+    matches = (match_whole(pattern, line, bound) for line in lines)
+    return next((match.bindings for match in matches if match), None)
 
 
 def _with_lower_name(pattern: Template) -> Template:

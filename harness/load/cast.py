@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.load.addresses import parse_address, parse_host
+from harness.load.forms import no_fixture
 from harness.load.instead import read_instead
 from harness.load.names import read_records
 from harness.load.wording import suggest
@@ -56,6 +57,7 @@ _KEYS_FOR: dict[str, set[ActorKind]] = {
     "replies": {K.SMTP},
     "instead": {K.SMTP, K.HTTP},
     "pages": {K.HTTP},
+    "scripted": {K.HTTP},
     "records": {K.DNS},
     "lose": _DATAGRAMS,
     "delay": _DATAGRAMS,
@@ -116,6 +118,7 @@ class _Actors:
         shape = self._shape
         self._check_name()
         self._check_keys()
+        self._check_scripted()
         self._check_mail()
         plays = self._plays()
         over = self._over(plays)
@@ -136,7 +139,8 @@ class _Actors:
             limit=shape.limit if shape.says("limit") else None,
             replies=dict(shape.replies),
             instead=read_instead(shape, self._kind, self._complain),
-            pages={path: _page(page) for path, page in shape.pages.items()},
+            pages={path: self._page(path, page) for path, page in shape.pages.items()},
+            scripted=shape.scripted,
             records=read_records(self._document, shape.records, (*self._path, "records")),
             faults=self._faults(shape),
             faults_heard=self._faults(shape.hear, "hear"),
@@ -200,13 +204,39 @@ class _Actors:
             both = "`at: HOST`" if self._kind is K.ICMP else "`at: PORT`"
             both += " or `to: ENDPOINT`" if "to" in self._allowed() else ""
             self._complain(f"`{self._name}` stands nowhere; write {both}", key=True)
-        for key in ("answer", "foreign", "pages", "instead", "certificate"):
+        for key in ("answer", "foreign", "pages", "scripted", "instead", "certificate"):
             if to and not at and self._shape.says(key):
                 message = f"`{key}` is for an actor that stands somewhere; this one dials (`to`)"
                 self._complain(message, key, key=True)
 
+    def _check_scripted(self) -> None:
+        for key in ("pages", "instead"):
+            if self._shape.scripted and self._shape.says(key):
+                message = f"`{key}` is for an actor that answers by itself; this one is `scripted`"
+                self._complain(message, key, key=True)
+
     def _allowed(self) -> set[str]:
         return {key for key, kinds in _KEYS_FOR.items() if self._kind in kinds}
+
+    def _page(self, path: str, page: str | PageShape) -> Page:
+        if isinstance(page, str):
+            return Page(text=page)
+        if page.file and page.says("text"):
+            self._complain("a page has `text` or a `file`", "pages", path, "file", key=True)
+        known = not page.file or "${" in page.file
+        if not known and (problem := no_fixture(self._document.file, page.file)):
+            self._complain(problem, "pages", path, "file")
+        for name, value in page.headers.items():
+            if problem := _wrong_field(name, value):
+                self._complain(problem, "pages", path, "headers", name, key=True)
+        return Page(
+            status=page.status,
+            type=page.type,
+            text=page.text,
+            headers=tuple(page.headers.items()),
+            file=page.file,
+            delay=page.delay if page.says("delay") else 0.0,
+        )
 
     def _check_mail(self) -> None:
         for index, address in enumerate(self._shape.mailboxes):
@@ -353,10 +383,20 @@ class _Actors:
         return endpoint.protocol == "any" or endpoint.protocol in _FITS[self._kind]
 
 
-def _page(page: str | PageShape) -> Page:
-    if isinstance(page, str):
-        return Page(text=page)
-    return Page(status=page.status, type=page.type, text=page.text)
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.1
+
+
+def _wrong_field(name: str, value: str) -> str:
+    """What is wrong with a header field of a page."""
+    if not _FIELD_NAME.fullmatch(name):
+        return f"`{name}` is no name of a header field (RFC 9110 5.1)"
+    if not value.isprintable() or value != value.strip():
+        return f"the value of `{name}` is not one line without blanks around it"
+    if name.lower() == "content-length":
+        return "`Content-Length` is told by itself; a `scripted` actor may tell another one"
+    if name.lower() == "transfer-encoding" and value.lower() != "chunked":
+        return "of transfer codings only `chunked` is played (RFC 9112 7)"
+    return ""
 
 
 def _is_near(host: str) -> bool:

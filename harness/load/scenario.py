@@ -27,6 +27,7 @@ from harness.load.script import (
 )
 from harness.load.shapes import shape_of
 from harness.load.wording import as_text, suggest
+from harness.model.dates import is_date
 from harness.model.needs import NEEDS
 from harness.model.scenario import (
     Actor,
@@ -407,11 +408,11 @@ class _Maker:
         used = set()
         for place, name in self._parameters_of_exchange():
             used.add(name)
-            if name not in known:
+            if name not in known and not is_date(name):
                 self._document.complain_at(place, _unknown_parameter(name, known, self._role))
         for path, name in self._parameters_of_data():
             used.add(name)
-            if name not in known:
+            if name not in known and not is_date(name):
                 self._complain(path, _unknown_parameter(name, known, self._role))
         if self._document.problems:  # a name that is misspelt is told above
             return
@@ -464,6 +465,10 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 def _unknown_parameter(name: str, known: Mapping[str, None], role: Role) -> str:
     message = f"`${{{name}}}` stands for nothing"
+    if name.startswith("http-date"):
+        return (
+            f"{message}; write a date as ${{http-date}}, ${{http-date -60s}} or ${{http-date +1d}}"
+        )
     if name in role.parameters:
         return f"{message}; a scenario sets the parameter `{name}` under `program:`"
     if not known:

@@ -301,6 +301,17 @@ class PageShape(Shape):
         "text/html; charset=utf-8", description="Content-Type; text/html in UTF-8 if it is missing."
     )
     text: Text = Field("", description="The content.")
+    file: Text = Field(
+        "", description="A file that is the content, beside the scenario or in fixtures/."
+    )
+    headers: dict[Text, Text] = Field(
+        {},
+        description="Header fields beside Date, Content-Type and Content-Length: {Location: /new}; "
+        "with {Transfer-Encoding: chunked} the content is sent in chunks.",
+    )
+    delay: Duration = Field(
+        1.0, description="How long after the request the response comes; at once if it is missing."
+    )
 
 
 Page = Annotated[
@@ -441,6 +452,10 @@ class ActorShape(FaultsShape):
     )
     pages: dict[Text, Page] = Field(
         {}, description="What it answers to a path, such as /index.html; other paths get 404."
+    )
+    scripted: bool = Field(
+        False,
+        description="`true`: an http server says only what the exchange says, and no pages.",
     )
     records: dict[Text, Records] = Field(
         {}, description="Names that it answers for, beside those of the cast; written as `names`."

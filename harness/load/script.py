@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.load.document import Place
+from harness.load.forms import no_fixture, wrong_form
 from harness.load.wording import suggest
 from harness.model.exchange import Arrow, Clock, Directive, Entry, Exchange, Group, GroupKind
-from harness.model.fixtures import find_fixture, fixture_folders
 from harness.model.scenario import Actor, ActorKind, Tls
 from harness.notation import PROGRAM, format_duration, parse_exchange
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PATH = ("exchange",)
 _NOBODY = {ActorKind.CLOSED, ActorKind.FILTERED, ActorKind.UNREACHABLE}
 _WITH_BODY = {ActorKind.HTTP, ActorKind.SMTP}
-_DIRECTIVES = ("form", "file", "bytes")
+_DIRECTIVES = ("form", "multipart", "file", "bytes", "chunked")
 
 _ENDS = {"expect eof", "expect reset", "expect close"}
 _ANYWHERE = {"wait", "settle", "expect silence"}
@@ -210,15 +210,16 @@ class _Checker:
             return f"unknown directive `@{name}`{suggest(name, _DIRECTIVES)}"
         if argument is None:
             return None
-        if name == "bytes":
+        if name in ("bytes", "chunked"):
             number = argument.isascii() and argument.isdigit() and len(argument) <= 9
-            return None if number else f"`@bytes` takes a number, not `{argument}`"
+            if number and (name == "bytes" or int(argument)):
+                return None
+            return f"`@{name}` takes a number of octets, not `{argument}`"
         if not argument:
             return f"`@{name}` takes a file: `@{name} forms/mail.yaml`"
-        if find_fixture(self._document.file, argument) is None:
-            places = " or ".join(map(str, fixture_folders(self._document.file)))
-            return f"there is no `{argument}` in {places}"
-        return None
+        if name == "file":
+            return no_fixture(self._document.file, argument)
+        return wrong_form(self._document.file, argument, files=name == "multipart")
 
     def _check_bindings(self, entry: Entry) -> None:
         for line, template in templates(entry):

@@ -31,10 +31,16 @@ class GroupKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A body line that begins with `@`: `@form FILE`, `@file FILE`, `@bytes N`."""
+    """A body line that begins with `@`, such as `@form FILE`."""
 
     name: str
     argument: Template
+
+
+def split_charset(argument: str) -> tuple[str, str]:
+    """The file and the charset of `@form FILE as GB18030`; without one it is UTF-8."""
+    file, as_, charset = argument.rpartition(" as ")
+    return (file.rstrip(), charset.strip()) if as_ else (argument, "utf-8")
 
 
 BodyLine = Template | Directive

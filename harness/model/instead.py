@@ -19,7 +19,7 @@ STEP = "step"
 #: The steps of a session, and of a request, at which something else can happen.
 STEPS: Mapping[ActorKind, tuple[str, ...]] = {
     ActorKind.SMTP: (
-        *("greeting", "hello", "EHLO", "HELO", "AUTH", "MAIL", "RCPT", "DATA"),
+        *("greeting", "hello", "EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"),
         *("body@N", "end-of-data", "RSET", "NOOP", "VRFY", "QUIT"),
     ),
     ActorKind.HTTP: ("connect", "request@N", "request", "response@N"),

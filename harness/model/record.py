@@ -18,6 +18,7 @@ class What(StrEnum):
 
     # the stage
     STANDS = "stands"  # an actor has its place: facts host, port; or the program's endpoint
+    DATED = "dated"  # facts: what `${http-date -60s}` and its like stand for in this play, by name
     CURTAIN = "curtain"  # the play proper begins: times count from here
     # connections
     OPENED = "opened"  # note: the peer's address
@@ -106,8 +107,10 @@ class Record:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Values for `${name.host}`, `${name.port}` and `${name.address}` of this play."""
-        values: dict[str, str] = {}
+        """Values for `${name.host}`, `${name.port}`, `${name.address}` and dates of this play."""
+        values = {
+            name: str(date) for event in self.of(What.DATED) for name, date in event.facts.items()
+        }
         for event in self.of(What.STANDS):
             host, port = str(event.facts["host"]), str(event.facts["port"])
             shown = f"[{host}]" if ":" in host else host

@@ -87,6 +87,9 @@ class Page:
     type: str = "text/html; charset=utf-8"
     text: str = ""
     reason: str = ""  # behind the status
+    headers: tuple[tuple[str, str], ...] = ()  # beside Date, type and length, or in their place
+    file: str = ""  # whose content is sent; it is looked for near the scenario
+    delay: float = 0.0  # seconds from the request to the response
 
 
 #: What is known of names: data by type, as a master file writes it (RFC 1035 5.1), by name.
@@ -119,6 +122,7 @@ class Actor:
     replies: Mapping[str, str] = field(default_factory=dict)  # to RCPT and MAIL, by address
     instead: Mapping[str, str] = field(default_factory=dict)  # a reply or an act, by step
     pages: Mapping[str, Page] = field(default_factory=dict)
+    scripted: bool = False  # an http server that says what the exchange says
     records: Records = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)  # of the datagrams that it sends
     faults_heard: Faults = field(default_factory=Faults)  # of those that are sent to it
@@ -134,7 +138,7 @@ class Actor:
         if self.kind is ActorKind.UDP:
             return self.answer is not None
         if self.kind is ActorKind.HTTP:
-            return self.at is not None
+            return self.at is not None and not self.scripted
         return self.kind in (ActorKind.SMTP, ActorKind.DNS, ActorKind.ICMP)
 
     @property

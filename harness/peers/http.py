@@ -1,32 +1,27 @@
-"""HTTP actors: a client that dials the program, an origin server that answers it."""
+"""HTTP actors: a client that dials the program, and servers that answer it."""
 
 from __future__ import annotations
 
+import asyncio
 from email.utils import formatdate
 from typing import TYPE_CHECKING
-from urllib.parse import quote_plus, urlsplit
 
 import h11
 
-from harness.model.exchange import Directive
-from harness.model.fixtures import find_fixture
 from harness.model.instead import ACTS, within
-from harness.model.scenario import DEFAULT_HOST, Page
-from harness.model.template import Template
-from harness.peers.peer import NotPlayedError, spoken
+from harness.model.scenario import Page
+from harness.peers.http_messages import file_of, request, response
 from harness.peers.tcp import Connection, ScriptedPeer, StreamPeer, act_on
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from harness.model.exchange import BodyLine, Entry
+    from harness.model.exchange import Entry
     from harness.model.scenario import Actor
     from harness.peers.witness import Witness
 
-_FORM = b"application/x-www-form-urlencoded"
-_END = b"\r\n"
-_WITH_CONTENT = (b"POST", b"PUT", b"PATCH")
+_WITHOUT_CONTENT = (204, 304)  # RFC 9112 6.3
+_OF_CONTENT = {"content-type", "content-length"}
 
 
 class HttpClientPeer(ScriptedPeer):
@@ -38,81 +33,13 @@ class HttpClientPeer(ScriptedPeer):
         return request(entry, bound, self._setting.scenario)
 
 
-def request(entry: Entry, bound: Mapping[str, str], scenario: str) -> bytes:
-    """The octets of a request: as the entry writes it, completed where it says nothing.
+class HttpServerPeer(ScriptedPeer):
+    """Answers the program's requests with the responses of the exchange."""
 
-    Added are the version, Host (RFC 9112 3.2) and, where the method asks for content, its
-    length and, for a form, its type.  A field that the entry writes itself is left as it is.
-    Files are looked for near the scenario file.
+    heard_limit = StreamPeer.heard_limit
 
-    Raises:
-        PeerError: a value is named that nothing has bound so far.
-        NotPlayedError: for a file that is not there or a directive that does not exist.
-    """
-    line = spoken(entry.text, bound)
-    if not line.rsplit(b" ", 1)[-1].startswith(b"HTTP/"):
-        line += b" HTTP/1.1"
-    lines, body, form = _body(entry.body, bound, scenario)
-    written = {field.partition(b":")[0].strip().lower() for field in lines}
-    if b"host" not in written:
-        lines.insert(0, b"Host: " + _host(line))
-    if form and b"content-type" not in written:
-        lines.append(b"Content-Type: " + _FORM)
-    has_content = bool(body) or line.startswith(_WITH_CONTENT)
-    if has_content and not written & {b"content-length", b"transfer-encoding"}:
-        lines.append(b"Content-Length: %d" % len(body))
-    return _END.join([line, *lines, b"", body])
-
-
-def _host(line: bytes) -> bytes:
-    """The authority of the target (RFC 9112 3.2); without one, the name of any server."""
-    method, target, *_ = [*line.split(b" "), b""]
-    authority = target if method == b"CONNECT" else urlsplit(target).netloc
-    return authority.rpartition(b"@")[2] or DEFAULT_HOST.encode()
-
-
-def _body(
-    body: Iterable[BodyLine], bound: Mapping[str, str], scenario: str
-) -> tuple[list[bytes], bytes, bool]:
-    """Field lines, content, and whether the content is a form."""
-    fields: list[bytes] = []
-    content: list[bytes] = []
-    form = in_content = False
-    for line in body:
-        if isinstance(line, Directive):
-            content.append(_directive(line, bound, scenario))
-            form = form or line.name == "form"
-        elif not in_content and line == Template():
-            in_content = True
-        else:
-            (content if in_content else fields).append(spoken(line, bound))
-    return fields, _END.join(content), form
-
-
-def _directive(line: Directive, bound: Mapping[str, str], scenario: str) -> bytes:
-    argument = spoken(line.argument, bound).decode()
-    if line.name == "form":
-        return urlencoded(_file(scenario, argument))
-    if line.name == "file":
-        return _file(scenario, argument)
-    if line.name == "bytes" and argument.isdecimal():
-        return b"x" * int(argument)
-    raise NotPlayedError(f"`@{line.name} {argument}` is none of @form FILE, @file FILE, @bytes N")
-
-
-def _file(scenario: str, name: str) -> bytes:
-    path = find_fixture(scenario, name)
-    if path is None:
-        raise NotPlayedError(f"there is no file {name}")
-    return path.read_bytes()
-
-
-def urlencoded(form: bytes) -> bytes:
-    """A form file (YAML, field: value) as a browser would send it (WHATWG URL 5.2)."""
-    import yaml  # noqa: PLC0415 - only for forms
-
-    fields = yaml.load(form, Loader=yaml.BaseLoader)  # noqa: S506 - the base loader makes strings only
-    return "&".join(f"{quote_plus(k)}={quote_plus(v)}" for k, v in fields.items()).encode()
+    def message(self, entry: Entry, bound: Mapping[str, str]) -> bytes:
+        return response(entry, bound, self._setting.scenario)
 
 
 class HttpOriginPeer(StreamPeer):
@@ -122,14 +49,16 @@ class HttpOriginPeer(StreamPeer):
     """
 
     def new_protocol(self, witness: Witness) -> asyncio.Protocol:
-        return _Origin(witness, self.actor)
+        return _Origin(witness, self.actor, self._setting.scenario)
 
 
 class _Origin(Connection):
     """One connection to the origin; keeps it as HTTP/1.1 does (RFC 9112 9.3)."""
 
-    def __init__(self, witness: Witness, actor: Actor) -> None:
+    def __init__(self, witness: Witness, actor: Actor, scenario: str) -> None:
         super().__init__(witness)
+        self._scenario = scenario
+        self._later: asyncio.TimerHandle | None = None
         self._pages = actor.pages
         self._instead = actor.instead
         self._octets = {"request": 0, "response": 0}
@@ -201,7 +130,26 @@ class _Origin(Connection):
             return
         if words:
             self._witness.deviated("request", words)
-        self._answer(_page_of_status(words) if words else self._page())
+        page = _page_of_status(words) if words else self._page()
+        if page.delay:
+            self._witness.will_speak = True
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(page.delay, self._answer_late, page)
+        else:
+            self._answer_and_go_on(page)
+
+    def _answer_late(self, page: Page) -> None:
+        self._witness.will_speak = False
+        try:
+            self._answer_and_go_on(page)
+            if not self._over:
+                self._take_events()  # requests may have come meanwhile
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program did not do it
+            self._witness.failed(error)
+            self.close()
+
+    def _answer_and_go_on(self, page: Page) -> None:
+        self._answer(page)
         if self._over:
             return
         if self._http.our_state is h11.MUST_CLOSE:
@@ -223,18 +171,12 @@ class _Origin(Connection):
 
     def _answer(self, page: Page) -> None:
         """One write for head and body: two small ones would wait for each other (Nagle)."""
-        content = page.text.encode()
-        fields = [
-            ("Date", formatdate(usegmt=True)),
-            ("Content-Type", page.type),
-            ("Content-Length", str(len(content))),
-        ]
-        out = (
-            self._http.send(
-                h11.Response(status_code=page.status, headers=fields, reason=page.reason)
-            )
-            or b""
-        )
+        content = file_of(self._scenario, page.file) if page.file else page.text.encode()
+        fields = list(_fields(page, len(content)))
+        head = h11.Response(status_code=page.status, headers=fields, reason=page.reason)
+        out = self._http.send(head) or b""
+        if page.status in _WITHOUT_CONTENT:
+            content = b""
         if not (self._request and self._request.method == b"HEAD"):
             out += self._http.send(h11.Data(data=content)) or b""
         out += self._http.send(h11.EndOfMessage()) or b""
@@ -251,6 +193,28 @@ class _Origin(Connection):
     def eof_received(self) -> bool:
         super().eof_received()
         return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._later:
+            self._later.cancel()
+        self._witness.will_speak = False
+        super().connection_lost(exc)
+
+
+def _fields(page: Page, length: int) -> Iterator[tuple[str, str]]:
+    """Date, type and length, unless the page has them itself; and its own fields."""
+    written = {name.lower() for name, _ in page.headers}
+    if "transfer-encoding" in written:  # then h11 cuts the content into chunks
+        written.add("content-length")
+    if page.status in _WITHOUT_CONTENT:
+        written |= _OF_CONTENT
+    of_ours = {
+        "Date": formatdate(usegmt=True),
+        "Content-Type": page.type,
+        "Content-Length": str(length),
+    }
+    yield from ((name, value) for name, value in of_ours.items() if name.lower() not in written)
+    yield from page.headers
 
 
 def _page_of_status(words: str) -> Page:

@@ -35,9 +35,11 @@ def _class_for(actor: Actor) -> type[Peer]:
 
         return SmtpPeer
     if actor.kind is ActorKind.HTTP:
-        from harness.peers.http import HttpClientPeer, HttpOriginPeer  # noqa: PLC0415 - h11, 10 ms
+        from harness.peers import http  # noqa: PLC0415 - h11, 10 ms
 
-        return HttpOriginPeer if actor.at else HttpClientPeer
+        if actor.autonomous:
+            return http.HttpOriginPeer
+        return http.HttpServerPeer if actor.at else http.HttpClientPeer
     if actor.kind is ActorKind.DNS:
         from harness.peers.dns import DnsPeer  # noqa: PLC0415 - for rungs that have names
 

@@ -83,7 +83,7 @@ class StreamPeer(Peer):
 
     @property
     def busy(self) -> bool:
-        return any(witness.paced and witness.paced.busy for witness in self._witnesses)
+        return any(w.will_speak or (w.paced and w.paced.busy) for w in self._witnesses)
 
     def context(self) -> ssl.SSLContext:
         """The TLS context for the name at which the actor stands, and loopback's addresses.

@@ -28,6 +28,7 @@ class Witness:
         self.number = number
         self.transport: asyncio.Transport | None = None
         self.paced: PacedTransport | None = None
+        self.will_speak = False  # without being asked, when its time has come
         self._connection: asyncio.Transport | None = None
         self._peer = peer
         self._recorder = recorder

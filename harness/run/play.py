@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.follow import Follower
 from harness.launch import Launched, Ready, start
 from harness.model.command import command_line
+from harness.model.dates import dates_in
 from harness.model.names import first_addresses, is_one_address
 from harness.model.pieces import WHOLE
 from harness.model.record import PLAY_IS_OVER, PROGRAM, Record, What
@@ -23,11 +25,11 @@ from harness.run.acts import GRACE_SECONDS, SETTLED_SECONDS, Acts
 from harness.run.pulse import Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from harness.model.plan import Plan
     from harness.model.program import Endpoint
-    from harness.model.scenario import Actor
+    from harness.model.scenario import Actor, Scenario
     from harness.network import Network, Place, Transport
 
 #: Seconds that a program gets to listen after its start, if the whole play has as many.
@@ -108,7 +110,7 @@ class _Play:
             before_tls=self._plan.scenario.exchange.before_tls(),
         )
         self._declare_names()
-        for actor in self._actors():
+        for actor in self._actors(self._dated().cast):
             self._peers[actor.name] = peer = make_peer(actor, setting)
             await peer.open()
         if endpoint := self._plan.role.listens:
@@ -116,9 +118,17 @@ class _Play:
             host, port = self._place
             self._recorder.note(What.STANDS, endpoint.name, host=host, port=port)
 
-    def _actors(self) -> Iterable[Actor]:
+    def _dated(self) -> Scenario:
+        """The scenario with the dates that it names, which count from now."""
+        dates: dict[str, Any] = {}
+        if self._plan.open:
+            dates = dates_in(self._plan.scenario, time.time())
+        if dates:
+            self._recorder.note(What.DATED, PROGRAM, **dates)
+        return self._plan.filled(dates)
+
+    def _actors(self, cast: Mapping[str, Actor]) -> Iterable[Actor]:
         """The cast and, where the program can ask for names, who answers."""
-        cast = self._plan.scenario.cast
         return (everybody(cast) if self._network.resolver else cast).values()
 
     def _declare_names(self) -> None:

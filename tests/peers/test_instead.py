@@ -64,6 +64,7 @@ def mails(stage: OnStage) -> int:
         ("MAIL", UP_TO_MAIL[:2]),
         ("RCPT", UP_TO_MAIL[:3]),
         ("DATA", UP_TO_MAIL),
+        ("STARTTLS", ("EHLO me", "STARTTLS")),
         ("RSET", ("RSET",)),
         ("QUIT", ("QUIT",)),
     ],
