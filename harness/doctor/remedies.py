@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _ENOUGH = 1024  # namespaces of each kind: forty plays, and others on the machine
 _KINDS = ("user", "net", "mnt", "pid", "ipc", "uts")
 _CONTAINER = (
+    "if this is a container, its seccomp filter refuses the call; start it without:",
     "in Docker:  docker run --security-opt seccomp=unconfined \\",
     "            --security-opt apparmor=unconfined --security-opt systempaths=unconfined ...",
     "in Podman:  podman run --security-opt seccomp=unconfined --security-opt unmask=ALL ...",
@@ -61,7 +62,7 @@ def of_recipe(step: str, code: int, read: Read = _read) -> tuple[str, ...]:
         return _permission(step, code, read)
     if code in (errno.EINVAL, errno.ENOSYS):
         return (
-            "this kernel, or a seccomp filter of the container, does not know the call;",
+            "this kernel does not know the call, or a filter says so;",
             *_container(read, always=False),
             "else it takes a Linux kernel with user and network namespaces (5.11 or newer)",
         )

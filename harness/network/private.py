@@ -525,6 +525,8 @@ def _remedy(step: str, code: int) -> str:
         return "raise sysctl user.max_user_namespaces and user.max_net_namespaces"
     if code == errno.EOPNOTSUPP and "veth" in step:
         return "load the kernel's module (modprobe veth)"
+    if code == errno.EROFS or (code in (errno.EPERM, errno.EACCES) and "/proc" in step):
+        return _PROC
     if code in (errno.EPERM, errno.EACCES):
         return _PERMITTED
     if code in (errno.EINVAL, errno.ENOSYS):
@@ -532,6 +534,10 @@ def _remedy(step: str, code: int) -> str:
     return "see that the kernel has user and network namespaces, veth and tmpfs"
 
 
+_PROC = (
+    "have the container show all of /proc, to be written too (Docker: --security-opt "
+    "systempaths=unconfined; Podman: --security-opt unmask=ALL)"
+)
 _PERMITTED = (
     "let unprivileged users make user namespaces (sysctl "
     "kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, "

@@ -145,7 +145,8 @@ def python_of_all() -> str:
     [
         ("make a user namespace", errno.ENOSPC, "user.max_user_namespaces"),
         ("join two network namespaces by a veth pair", errno.EOPNOTSUPP, "modprobe veth"),
-        ("mount a /proc of its own", errno.EPERM, "apparmor_restrict_unprivileged_userns"),
+        ("map the user of a user namespace", errno.EPERM, "apparmor_restrict_unprivileged"),
+        ("mount a /proc of its own", errno.EPERM, "systempaths=unconfined"),
         ("make a user namespace", errno.ENOSYS, "Linux 5"),
         ("mount an empty /run", errno.ENODEV, "tmpfs"),
     ],
