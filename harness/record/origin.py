@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.errors import UsageError
+from harness.model.scenario import Actor
 from harness.notation import format_exchange
 from harness.record.store import read_record
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "run.json"
 RECORD = "record.jsonl"
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 #: What of an actor decides nothing of how a play goes.
 _NO_MATTER = {"name", "line", "strict"}
 
@@ -89,16 +91,22 @@ def stage_of(plan: Plan) -> dict[str, str]:
     names = plan.scenario.names
     stage = {"`names`": _fingerprint(names)} if names else {}
     for name, actor in plan.scenario.cast.items():
-        for field in fields(actor):
-            value = getattr(actor, field.name)
-            if field.name not in _NO_MATTER and value != field.default and _plain(value):
-                key = _KEYS.get(field.name, field.name)
+        for field, default in _DECIDING.items():
+            value = getattr(actor, field)
+            if value != default and _plain(value):
+                key = _KEYS.get(field, field)
                 stage[f"`{key}` of `{name}`"] = _fingerprint(value)
     for name, value in (plan.values or {}).items():
         stage[f"the parameter `{name}`"] = _fingerprint(value)
     return stage
 
 
+#: The fields of an actor that decide how a play goes, with their defaults.
+_DECIDING = {
+    field.name: field.default if field.default_factory is MISSING else field.default_factory()
+    for field in fields(Actor)
+    if field.name not in _NO_MATTER
+}
 #: How a field of an actor is called in a file, where it is not called the same.
 _KEYS = {
     "plays": "as",
@@ -133,7 +141,8 @@ def _plain(value: Any) -> Any:
 
 def write_origin(origin: Origin, folder: Path) -> None:
     """Write it into the folder of a run."""
-    text = json.dumps(asdict(origin), ensure_ascii=False, indent=1) + "\n"
+    data = {field.name: getattr(origin, field.name) for field in fields(origin)}
+    text = f"{_ENCODER.encode(data)}\n"  # an indent would be done without the C encoder
     (folder / FILE_NAME).write_bytes(text.encode("utf-8", "surrogatepass"))
 
 
