@@ -122,7 +122,7 @@ def sender(theatre: Theatre, *commands: str) -> Played:
                   has: HELO me
                   lacks: s3cret
                   count: {"RCPT TO:*": 1}
-                  said: {lacks: "50"}
+                  said: {lacks: "500"}
         """,
     )
     return play_once(plan)
@@ -134,7 +134,7 @@ def sender(theatre: Theatre, *commands: str) -> Played:
         (("QUIT",), ""),
         (("RCPT TO:<bo@example.test>", "QUIT"), "2 lines of what the program sent to mail"),
         (("VRFY s3cret", "QUIT"), "must not show `s3cret`"),
-        (("NOTHING", "QUIT"), "What mail said must not show `50`"),
+        (("NOTHING", "QUIT"), "What mail said must not show `500`"),
     ],
 )
 def test_what_went_over_the_wire(theatre: Theatre, commands: tuple[str, ...], fault: str) -> None:
