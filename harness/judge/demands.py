@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from harness.framing import framing_for
 from harness.judge.ending import unmet_exit, unmet_leftovers, unmet_time
 from harness.judge.evidence import last_messages
+from harness.judge.files import faults_of_files
 from harness.judge.lines import Fault, fault_in, lines_of
 from harness.judge.mail import unmet_mailbox
 from harness.judge.wire import messages, unmet_wire
-from harness.judge.wording import counted, shown_text
+from harness.judge.wording import counted
 from harness.model.record import SEEN, Record, What
 from harness.model.scenario import (
     Demand,
     ExitDemand,
+    FileDemand,
     HeardDemand,
-    Lacks,
     MailboxDemand,
     Scenario,
     TextDemand,
     TimeDemand,
 )
 from harness.model.template import decode
-from harness.model.verdict import Finding, Mark, Rung
+from harness.model.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,8 @@ def unmet(demand: Demand, scenario: Scenario, record: Record) -> list[Finding]:
         return list(unmet_time(demand, scenario, record))
     if isinstance(demand, HeardDemand):
         return list(_unmet_heard(demand, scenario, record))
+    if isinstance(demand, FileDemand):
+        return list(_unmet_files(demand, scenario, record))
     return list(_UNMET[demand.observer](demand, scenario, record))
 
 
@@ -85,29 +87,20 @@ def _unmet_errors(demand: TextDemand, scenario: Scenario, record: Record) -> Ite
     yield from _findings(demand, scenario, fault_in(demand.check, lines, "standard error"))
 
 
-def _unmet_files(demand: TextDemand, scenario: Scenario, record: Record) -> Iterator[Finding]:
-    left = [event for event in record.of(What.FILE) if "skipped" not in event.facts]
-    files = [event for event in left if fnmatchcase(event.note, demand.glob)]
-    if not files:
-        names = [shown_text(event.note) for event in record.of(What.FILE)] or ["no file at all"]
-        headline = f"The program left no file {demand.glob}."
-        rungs = tuple(Rung(Mark.HAPPENED, None, name, "is there") for name in names[:_SHOWN_LINES])
-        observed = f"files: {', '.join(names)}"
-        yield from _findings(demand, scenario, Fault(headline, demand.glob, observed, rungs))
-        return
-    texts = [(shown_text(event.note), lines_of(decode(event.data))) for event in files]
-    faults = [fault_in(demand.check, lines, name) for name, lines in texts]
-    if isinstance(demand.check, Lacks):
-        yield from (f for fault in faults for f in _findings(demand, scenario, fault))
-    elif all(faults):
-        yield from _findings(demand, scenario, faults[0])
+def _unmet_files(
+    demand: TextDemand | FileDemand, scenario: Scenario, record: Record
+) -> Iterator[Finding]:
+    for fault in faults_of_files(demand, record):
+        yield from _findings(demand, scenario, fault)
 
 
-def _findings(demand: TextDemand, scenario: Scenario, fault: Fault | None) -> Iterator[Finding]:
+def _findings(
+    demand: TextDemand | FileDemand, scenario: Scenario, fault: Fault | None
+) -> Iterator[Finding]:
     if fault:
         yield Finding(
             level=demand.level,
-            actor=demand.glob or demand.observer,
+            actor=demand.glob if isinstance(demand, FileDemand) else demand.glob or demand.observer,
             file=scenario.file,
             line=demand.line,
             headline=fault.headline,

@@ -316,9 +316,18 @@ class Launched:
             path = _shown(file.path)
             if file.skipped:
                 note = f"{path} (not collected: {file.skipped})"
-                self._recorder.note(What.FILE, PROGRAM, note=note, skipped=file.skipped)
+                self._recorder.note(
+                    What.FILE,
+                    PROGRAM,
+                    note=note,
+                    skipped=file.skipped,
+                    path=path,
+                    change=str(file.change),
+                )
             else:
-                self._recorder.note(What.FILE, PROGRAM, data=file.data, note=path)
+                self._recorder.note(
+                    What.FILE, PROGRAM, data=file.data, note=path, change=str(file.change)
+                )
 
 
 async def _copy(folder: Path | None, limits: Limits) -> Scratch:

@@ -6,9 +6,9 @@ import contextlib
 import os
 import stat
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.errors import MachineError
 from harness.network import scratch_folder
@@ -39,11 +39,12 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that the program made or changed; `skipped` says why its content is left out."""
+    """A file that the program touched; `skipped` says why its content is left out."""
 
     path: str
     data: bytes = b""
     skipped: str = ""
+    change: Literal["created", "changed", "removed"] = "created"
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Scratch:
         return scratch
 
     def new(self, *, files: int, size: int) -> Iterator[Found]:
-        """What is new or has changed since the copy was made, by path.
+        """What is new, has changed or is gone since the copy was made, by path.
 
         Args:
             files: The most files whose content is read.
@@ -108,10 +109,15 @@ class Scratch:
         """
         changed = sorted(self._changed())
         for path, status in changed[:files]:
-            yield _collect(self.folder / path, path, status, size)
+            found = _collect(self.folder / path, path, status, size)
+            yield replace(found, change="changed") if path in self._made else found
         if len(changed) > files:
             more = f"... and {len(changed) - files} more"
             yield Found(more, skipped=f"only {files} files are collected")
+
+        for path in sorted(self._made):
+            if _is_gone(self.folder / path):
+                yield Found(path, change="removed")
 
     def _changed(self) -> Iterator[tuple[str, os.stat_result]]:
         visited = 0
@@ -230,6 +236,17 @@ def _copy_file(source: str, target: str) -> os.stat_result:
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _is_gone(file: Path) -> bool:
+    """Whether it is known not to be there: a folder that is locked does not tell."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

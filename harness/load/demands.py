@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.load.schema import NumberItemShape, WireShape
+from harness.load.schema import AttachmentShape, FileShape, NumberItemShape, WireShape
 from harness.load.wording import suggest
+from harness.model.fixtures import find_fixture, fixture_folders
 from harness.model.scenario import (
     Actor,
     ActorKind,
+    AttachmentDemand,
+    Became,
     Check,
+    Content,
     Count,
     Demand,
     ExitDemand,
+    FieldDemand,
+    FileDemand,
     Has,
     HeardDemand,
     InOrder,
@@ -59,6 +66,19 @@ _UNITS: dict[ActorKind, tuple[str, ...]] = {
 }
 
 
+#: Parts of a mail by their keys, and how the shape calls them.
+_PARTS_OF_MAIL = {
+    "subject": "subject",
+    "from": "from_",
+    "to": "to",
+    "cc": "cc",
+    "text": "text",
+    "html": "html",
+}
+#: Octets of a file that are collected and can be compared.
+_COLLECTED = 1 << 20
+
+
 def read_demands(
     document: Document,
     expect: ExpectShape,
@@ -94,7 +114,7 @@ class _Reader:
         yield from self._text("errors", "", shape.errors, (*path, "errors"), level)
         yield from self._text("leftovers", "", shape.leftovers, (*path, "leftovers"), level)
         for glob, asked in shape.files.items():
-            yield from self._text("files", glob, asked, (*path, "files", glob), level)
+            yield from self._file(glob, asked, (*path, "files", glob), level)
         for name, wire in shape.wire.items():
             yield from self._wire(name, wire, (*path, "wire", name), level)
         for name, (count, unit) in shape.heard.items():
@@ -177,6 +197,8 @@ class _Reader:
                 yield Has(pattern), place
 
     def _check_can_fail(self, pattern: Template, text: str, path: Path) -> None:
+        if "mailbox" in path:
+            return  # there `*` is any value, and `` an empty one
         if text == "":
             what = next(step for step in reversed(path) if step != "has" and isinstance(step, str))
             self._document.complain(path, f"`` asks for an empty line; {_nothing_at(what)}")
@@ -259,22 +281,96 @@ class _Reader:
             self._document.complain(path, message, key=True)
 
     def _mail(self, shape: MailShape, path: Path) -> MailDemand:
-        def pattern(key: str, text: str) -> Template | None:
-            said = shape.says({"from": "from_"}.get(key, key))
-            return self._pattern(text, (*path, key)) if said else None
-
+        asked: dict[str, tuple[Any, Path]] = {
+            name: (getattr(shape, key), (*path, name))
+            for name, key in _PARTS_OF_MAIL.items()
+            if shape.says(key)
+        }
+        if shape.says("return_path"):
+            asked["return path"] = shape.return_path, (*path, "return path")
+        fields = [*self._fields(asked), *self._head(shape.headers, (*path, "headers"))]
+        attachments = enumerate(shape.attachments)
         return MailDemand(
-            subject=pattern("subject", shape.subject),
-            sender=pattern("from", shape.from_),
-            to=pattern("to", shape.to),
-            text=pattern("text", shape.text),
-            report=self._report(shape.report, (*path, "report")) if shape.says("report") else None,
+            tuple(fields),
+            self._report(shape.report, (*path, "report")) if shape.says("report") else None,
+            tuple(self._attachment(each, (*path, "attachments", i)) for i, each in attachments)
+            if shape.says("attachments")
+            else None,
             line=self._line(path),
         )
 
+    def _head(self, asked: Mapping[str, Any], path: Path) -> Iterator[FieldDemand]:
+        yield from self._fields(
+            {f"header {name}": (value, (*path, name)) for name, value in asked.items()}
+        )
+
+    def _fields(self, asked: Mapping[str, tuple[Any, Path]]) -> Iterator[FieldDemand]:
+        for name, (value, path) in asked.items():
+            for check, place in self._checks(value, path):
+                yield FieldDemand(name, check, self._document.value_place(place).line)
+
     def _report(self, shape: ReportShape, path: Path) -> ReportFields:
-        status = self._pattern(shape.status, (*path, "status")) if shape.says("status") else None
-        return ReportFields(tuple(shape.failed), status, shape.action)
+        def pattern(key: str) -> Template | None:
+            text = getattr(shape, key)
+            said = shape.says(key)
+            return self._pattern(text, (*path, key.replace("_", " "))) if said else None
+
+        return ReportFields(
+            failed=tuple(shape.failed),
+            status=pattern("status"),
+            action=shape.action,
+            reporting_mta=pattern("reporting_mta"),
+            remote_mta=pattern("remote_mta"),
+            diagnostic=pattern("diagnostic"),
+            original=tuple(self._head(shape.original, (*path, "original"))),
+        )
+
+    def _attachment(self, shape: str | AttachmentShape, path: Path) -> AttachmentDemand:
+        if isinstance(shape, str):
+            return AttachmentDemand(self._pattern(shape, path))
+        if not shape.model_fields_set:
+            self._document.complain(path, "say something of it, such as {name: x.png}")
+        return AttachmentDemand(
+            self._pattern(shape.name, (*path, "name")) if shape.says("name") else None,
+            self._pattern(shape.type, (*path, "type")) if shape.says("type") else None,
+            next(self._content(shape, path), (None,))[0],
+        )
+
+    # -- files ----------------------------------------------------------------------
+
+    def _file(
+        self, glob: str, asked: str | list[Any] | FileShape, path: Path, level: Level
+    ) -> Iterator[TextDemand | FileDemand]:
+        yield from self._text("files", glob, asked, path, level)
+        if isinstance(asked, FileShape):
+            checks: list[tuple[Content | Became, Path]] = [*self._content(asked, path)]
+            if asked.says("is_"):
+                checks.append((Became(asked.is_), (*path, "is")))
+            for check, place in checks:
+                yield FileDemand(glob, check, level, self._line(place))
+
+    def _content(
+        self, shape: FileShape | AttachmentShape, path: Path
+    ) -> Iterator[tuple[Content, Path]]:
+        if shape.says("same_as"):
+            yield self._like(shape.same_as, (*path, "same as")), (*path, "same as")
+            if shape.says("sha256"):
+                message = "`same as` says all octets already; leave one of the two out"
+                self._document.complain((*path, "sha256"), message, key=True)
+        elif shape.says("sha256"):
+            yield Content(shape.sha256), (*path, "sha256")
+
+    def _like(self, name: str, path: Path) -> Content:
+        file = find_fixture(self._document.file, name)
+        if file is None:
+            places = " or ".join(map(str, fixture_folders(self._document.file)))
+            self._document.complain(path, f"there is no `{name}` in {places}")
+            return Content("", name)
+        data = file.read_bytes()
+        if len(data) > _COLLECTED:
+            message = f"`{name}` has {len(data)} octets; of files up to {_COLLECTED} are compared"
+            self._document.complain(path, f"{message}; write its `sha256`")
+        return Content(hashlib.sha256(data).hexdigest(), name, data)
 
 
 def _nothing_at(observer: str) -> str:

@@ -150,6 +150,16 @@ def _regex(value: Any) -> str:
 _RATE = re.compile(r"(100|[0-9]{1,2}(?:\.[0-9]{1,3})?)%")
 
 
+_DIGEST = re.compile("[0-9a-fA-F]{64}")
+
+
+def _sha256(value: Any) -> str:
+    text = as_text(value)  # to YAML, digits around one `e` are a number
+    if _DIGEST.fullmatch(text):
+        return text.lower()
+    raise _wrong(f"must be 64 hexadecimal digits, as sha256sum prints them, not {shown(value)}")
+
+
 def _rate(value: Any) -> float:
     if isinstance(value, str) and (found := _RATE.fullmatch(value)) and float(found[1]) > 0:
         return float(found[1]) / 100
@@ -227,6 +237,9 @@ Numbers = Annotated[
     ),
 ]
 Regex = Annotated[str, BeforeValidator(_regex), _looks(type=_SCALARS, format="regex")]
+Sha256 = Annotated[
+    str, BeforeValidator(_sha256), _looks(type="string", pattern=f"^{_DIGEST.pattern}$")
+]
 Ordinal = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, BeforeValidator(_rate), _looks(type="string", pattern=_RATE_LOOKS)]
 Which = Annotated[
@@ -566,6 +579,30 @@ class TimeShape(Shape):
     )
 
 
+_SAME_AS = "A file with the same octets, beside the scenario or in `fixtures/`."
+_SHA256 = "The SHA-256 of the octets, 64 hexadecimal digits."
+
+
+class FileShape(ObserverShape):
+    """What must be found in a file, and what became of it."""
+
+    is_: Literal["created", "changed", "removed", "absent"] = Field(
+        "created",
+        alias="is",
+        description="What the program did to the file; `absent`: it left none of that name.",
+    )
+    same_as: Text = Field("", alias="same as", description=_SAME_AS)
+    sha256: Sha256 = Field("", description=_SHA256)
+
+
+File = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[list[Item], Tag("<list>")]
+    | Annotated[FileShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
+
+
 class ReportShape(Shape):
     """What an error report must say (RFC 3464)."""
 
@@ -574,15 +611,54 @@ class ReportShape(Shape):
     action: Literal["failed", "delayed", "delivered", "relayed", "expanded"] = Field(
         "failed", description="What became of the mail; `failed` if it is missing."
     )
+    reporting_mta: Text = Field(
+        "", alias="reporting mta", description="A pattern for the name of who reports."
+    )
+    remote_mta: Text = Field(
+        "", alias="remote mta", description="A pattern for the server that refused the mail."
+    )
+    diagnostic: Text = Field("", description="A pattern for the reply of that server.")
+    original: dict[Text, Observer] = Field(
+        {}, description="Head fields of the mail that is returned: {Subject: TEST}."
+    )
+
+
+class AttachmentShape(Shape):
+    """One attachment of a mail."""
+
+    name: Text = Field("", description="A pattern for the name of the file.")
+    type: Text = Field("", description="A pattern for its type, such as image/png.")
+    same_as: Text = Field("", alias="same as", description=_SAME_AS)
+    sha256: Sha256 = Field("", description=_SHA256)
+
+
+Attachment = Annotated[
+    Annotated[Text, Tag("<text>")] | Annotated[AttachmentShape, Tag("<mapping>")],
+    Discriminator(_form),
+]
 
 
 class MailShape(Shape):
-    """One mail as its reader sees it, decoded."""
+    """One mail as its reader sees it, decoded; a text is a pattern for a line."""
 
-    subject: Text = Field("", description="A pattern for the subject.")
-    from_: Text = Field("", alias="from", description="A pattern for the sender.")
-    to: Text = Field("", description="A pattern for the recipients in the head of the mail.")
-    text: Text = Field("", description="A pattern for a line of the text.")
+    subject: Observer = Field([], description="The subject.")
+    from_: Observer = Field([], alias="from", description="The sender in the head of the mail.")
+    to: Observer = Field([], description="The recipients in the head of the mail.")
+    cc: Observer = Field([], description="Those who get a copy, in the head of the mail.")
+    text: Observer = Field([], description="The lines of the text.")
+    html: Observer = Field([], description="The lines of the HTML version, with its tags.")
+    headers: dict[Text, Observer] = Field(
+        {},
+        description='Any head fields by name: {Message-ID: "<*@*>", Bcc: {lacks: "*"}}.',
+    )
+    return_path: Text = Field(
+        "",
+        alias="return path",
+        description="A pattern for the sender of the envelope; `<>` is that of reports.",
+    )
+    attachments: list[Attachment] = Field(
+        [], description="Exactly these, in any order: {name: x.png, type: image/png}."
+    )
     report: ReportShape = Field(
         default_factory=ReportShape, description="The mail is an error report that says this."
     )
@@ -600,7 +676,7 @@ class DemandsShape(Shape):
     )
     screen: Observer = Field([], description='What the program printed: "*sent*".')
     errors: Observer = Field([], description='What it printed on standard error: {lacks: "*"}.')
-    files: dict[Text, Observer] = Field(
+    files: dict[Text, File] = Field(
         {}, description='Files that it wrote, by pattern: {"Log-*.txt": "*sent*"}.'
     )
     leftovers: Leftovers = Field(

@@ -52,7 +52,9 @@ class What(StrEnum):
     # what outlived the program; facts kind: "process" (note: its command line), or "socket"
     # (note: transport and place) where one still listens
     LEFTOVER = "leftover"
-    FILE = "file"  # a file in its folder afterwards; note: its path; data: content
+    # a file of its folder that it touched; note: its path; data: content; fact change: created,
+    # changed or removed; facts skipped (why there is no content) and path where it was not read
+    FILE = "file"
     # the end
     GAVE_UP = "gave-up"  # a limit of the play was reached; note: which
 

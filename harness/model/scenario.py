@@ -239,6 +239,22 @@ Check = Has | Lacks | InOrder | Count | Number
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """Exactly these octets, by their hash; `data` where the scenario names a file `like`."""
+
+    sha256: str
+    like: str = ""
+    data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What the program did to a file of its folder; `absent`: it left none."""
+
+    state: OneOf["created", "changed", "removed", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
 class ExitDemand:
     """How the program ends, in one of these ways.
 
@@ -263,6 +279,16 @@ class TextDemand:
     glob: str = ""
     actor: str = ""
     said: bool = False
+    level: Level = Level.MUST
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDemand:
+    """What became of a file, or which octets it holds."""
+
+    glob: str
+    check: Content | Became
     level: Level = Level.MUST
     line: int = field(default=0, compare=False)
 
@@ -295,23 +321,51 @@ class HeardDemand:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldDemand:
+    """Something about a part of a mail, by name.
+
+    `text` and `html` are what a reader sees, `return path` is the sender of the envelope;
+    `subject`, `from`, `to`, `cc` and `header NAME` are the values of all head fields of that
+    name, decoded.
+    """
+
+    name: str
+    check: Check
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ReportFields:
-    """What an error report must say (RFC 3464): failed recipients, status, action."""
+    """What an error report must say (RFC 3464): of the mail, and of each failed recipient.
+
+    `original` is about the head of the mail that was not delivered, which the report returns.
+    """
 
     failed: tuple[str, ...] = ()
     status: Template | None = None
     action: str = "failed"
+    reporting_mta: Template | None = None
+    remote_mta: Template | None = None
+    diagnostic: Template | None = None
+    original: tuple[FieldDemand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentDemand:
+    """One attachment, by what is known of it."""
+
+    name: Template | None = None
+    type: Template | None = None
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MailDemand:
-    """One mail as its reader sees it: MIME decoded."""
+    """One mail as its reader sees it, MIME decoded; None asks nothing of its attachments."""
 
-    subject: Template | None = None
-    sender: Template | None = None
-    to: Template | None = None
-    text: Template | None = None
+    fields: tuple[FieldDemand, ...] = ()
     report: ReportFields | None = None
+    attachments: tuple[AttachmentDemand, ...] | None = None
     line: int = field(default=0, compare=False)
 
 
@@ -325,7 +379,7 @@ class MailboxDemand:
     line: int = field(default=0, compare=False)
 
 
-Demand = ExitDemand | TextDemand | TimeDemand | HeardDemand | MailboxDemand
+Demand = ExitDemand | TextDemand | FileDemand | TimeDemand | HeardDemand | MailboxDemand
 
 
 @dataclass(frozen=True, slots=True)

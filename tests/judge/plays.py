@@ -11,6 +11,7 @@ from harness.model.scenario import (
     Count,
     Demand,
     ExitDemand,
+    FieldDemand,
     Has,
     HeardDemand,
     InOrder,
@@ -75,6 +76,11 @@ def has(pattern: str, observer: str = "screen", glob: str = "") -> TextDemand:
 
 def mails(*wanted: MailDemand, address: str = "bo@163.com") -> tuple[MailboxDemand]:
     return (MailboxDemand(address, wanted, line=15),)
+
+
+def mail(**parts: str) -> MailDemand:
+    fields = (FieldDemand(name, Has(parse_pattern(asked))) for name, asked in parts.items())
+    return MailDemand(tuple(fields), line=16)
 
 
 REFUSED = (
@@ -431,14 +437,7 @@ PLAYS = {
         "",
         MAIL,
         f"mailbox bo@163.com: {PLAIN}\n",
-        mails(
-            MailDemand(
-                subject=parse_pattern("计算机网络"),
-                sender=parse_pattern("*bo@*"),
-                text=parse_pattern("*再见*"),
-                line=16,
-            )
-        ),
+        mails(mail(subject="计算机网络", **{"from": "*bo@*"}, text="*再见*")),
     ),
     "no-report": Play(
         "",

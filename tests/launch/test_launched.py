@@ -527,7 +527,7 @@ def test_a_program_locks_its_folder_and_leaves_odd_files() -> None:
         ("good", b"good"),
         ("link (not collected: a symbolic link)", b""),
     ]
-    assert files[0].facts == {"skipped": "a FIFO"}
+    assert files[0].facts == {"skipped": "a FIFO", "path": "fifo", "change": "created"}
 
 
 def test_finishing_twice_is_finishing_once() -> None:

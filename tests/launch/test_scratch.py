@@ -183,7 +183,12 @@ def test_new_and_changed_files_are_found_by_path(
     (scratch.folder / "__pycache__").mkdir()
     (scratch.folder / "__pycache__" / "x.pyc").touch()
     (scratch.home / "cache").touch()
-    assert found(scratch) == [Found("changed", b"new"), Found("sub/added", b"\xff")]
+    (scratch.folder / "same").unlink()
+    assert found(scratch) == [
+        Found("changed", b"new", change="changed"),
+        Found("sub/added", b"\xff"),
+        Found("same", change="removed"),
+    ]
 
 
 def test_what_cannot_be_collected_is_told(folder: Path, copied: Callable[..., Scratch]) -> None:

@@ -17,6 +17,7 @@ from harness.model.scenario import (
     Case,
     Count,
     ExitDemand,
+    FieldDemand,
     Has,
     HeardDemand,
     InOrder,
@@ -502,16 +503,13 @@ expect:
       - {report: {failed: [x@y.test], status: 5.1.1, action: delayed}}
 """
     )
-    mail = MailDemand(
-        subject=parse_pattern("TEST"),
-        sender=parse_pattern("*"),
-        to=parse_pattern("ann"),
-        text=parse_pattern("计算机"),
-    )
-    fields = ReportFields(("x@y.test",), parse_pattern("5.1.1"), "delayed")
+    asked = {"subject": "TEST", "from": "*", "to": "ann", "text": "计算机"}
+    fields = (FieldDemand(name, Has(parse_pattern(text))) for name, text in asked.items())
+    mail = MailDemand(tuple(fields))
+    report = ReportFields(("x@y.test",), parse_pattern("5.1.1"), "delayed")
     assert scenario.demands == (
         MailboxDemand("bo@qq.com", ()),
-        MailboxDemand("ann@qq.com", (mail, MailDemand(report=fields))),
+        MailboxDemand("ann@qq.com", (mail, MailDemand(report=report))),
     )
     mailbox = scenario.demands[1]
     assert isinstance(mailbox, MailboxDemand)

@@ -14,6 +14,7 @@ from harness.model.scenario import (
     Actor,
     ActorKind,
     Case,
+    FieldDemand,
     Has,
     MailboxDemand,
     MailDemand,
@@ -39,6 +40,10 @@ def exchange(text: str) -> Exchange:
     return parsed
 
 
+def mail(text: str) -> MailDemand:
+    return MailDemand((FieldDemand("text", Has(parse_pattern(text))),))
+
+
 SCENARIO = Scenario(
     id="smtp-client/slug",
     file="slug.yaml",
@@ -49,7 +54,7 @@ SCENARIO = Scenario(
     demands=(
         TextDemand("screen", Has(parse_pattern("*${address}*"))),
         TextDemand("files", Has(parse_pattern("x")), glob="${address}.txt"),
-        MailboxDemand("${address}", (MailDemand(text=parse_pattern("${address}")),)),
+        MailboxDemand("${address}", (mail("${address}"),)),
     ),
     program={"to": ("${address}", "bo@b.test")},
     cases=(
@@ -114,7 +119,7 @@ def test_values_are_filled_in_everywhere_as_literal_text() -> None:
     assert screen == TextDemand("screen", Has(parse_pattern("*\\*\\{x}*")))
     assert isinstance(files, TextDemand)
     assert files.glob == "*{x}.txt"
-    assert mailbox == MailboxDemand("*{x}", (MailDemand(text=parse_pattern("\\*\\{x}")),))
+    assert mailbox == MailboxDemand("*{x}", (mail("\\*\\{x}"),))
 
 
 def test_parameters_have_the_defaults_of_the_role() -> None:

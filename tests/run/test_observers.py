@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.run.theatre import Played, Theatre, play_once
 
+ROOT = Path(__file__).parents[2]
 SERVER = """
     import signal, socket, sys, time
     signal.signal(signal.SIGTERM, HANDLER)
@@ -140,6 +143,41 @@ def sender(theatre: Theatre, *commands: str) -> Played:
 def test_what_went_over_the_wire(theatre: Theatre, commands: tuple[str, ...], fault: str) -> None:
     mail = ("helo me", "MAIL FROM:<ann@example.test>", "RCPT TO:<bo@example.test>")
     result = sender(theatre, *mail, *commands)
+
+    assert result.outcome == ("failed" if fault else "passed")
+    assert fault in result.headline
+
+
+WRITER = """
+    import os, pathlib
+    os.remove("old.txt") if REMOVES else pathlib.Path("old.txt").write_text("changed")
+    pathlib.Path("form.yaml").write_bytes(DATA)
+    print("done")
+"""
+
+
+@pytest.mark.parametrize(
+    ("removes", "extra", "fault"),
+    [
+        (True, b"", ""),
+        (False, b"", "removed no file old.txt"),
+        (True, b"x", "The file form.yaml has "),
+    ],
+)
+def test_what_became_of_files(theatre: Theatre, *, removes: bool, extra: bytes, fault: str) -> None:
+    form = ROOT / "fixtures" / "forms" / "to-two-domains.yaml"
+    (theatre.folder / "fixtures").mkdir()
+    (theatre.folder / "fixtures" / "form.yaml").write_bytes(form.read_bytes())
+    old = theatre.author / "old.txt"
+    old.write_text("old")
+    program = WRITER.replace("REMOVES", str(removes)).replace(
+        "DATA", repr(form.read_bytes() + extra)
+    )
+    expect = (
+        '{files: {form.yaml: {same as: form.yaml}, old.txt: {is: removed}, "*.part": {is: absent}}}'
+    )
+    result = client(theatre, program, expect)
+    old.unlink()
 
     assert result.outcome == ("failed" if fault else "passed")
     assert fault in result.headline
