@@ -45,7 +45,8 @@ def may_yet_match(pattern: Template, text: str, bound: Mapping[str, str] | None 
     Only the literal beginning of the pattern is compared: behind a hole nearly anything
     may come.  It is compared as bytes, since the text may end within a character.
     """
-    start, came = encode(_literal_start(pattern, bound or {})), encode(text)
+    start = encode(_literal_start(pattern, bound or {}))
+    came = encode(text[: len(start)])  # a character has one octet at least
     return came.startswith(start) or start.startswith(came)
 
 
@@ -75,6 +76,49 @@ def _match(pattern: Template, text: str, bound: Mapping[str, str], *, whole: boo
     return Match(found.end(), {name: found[group] for group, name in groups.items()})
 
 
+_UNSURE = 3  # characters at the end of a text that octets to come may make one of
+
+
+class Search:
+    """A pattern against the beginning of a text that grows: `match_start`, or `match_whole`.
+
+    What was searched once is not searched again, so that all of it together costs what the
+    last one would cost alone.  Only expressions of the author's, and names that come again, are
+    tried anew each time.
+    """
+
+    def __init__(self, pattern: Template, bound: Mapping[str, str], *, whole: bool = False) -> None:
+        self._pattern = pattern
+        self._bound = dict(bound)
+        self._whole = whole
+        self._stretches = _Builder(pattern, self._bound, whole=whole).stretches()
+        self._resumes = all(stretch.settled for stretch in self._stretches)
+        # the stretch that is looked for, where it may begin, from where on it was not looked for
+        self._next, self._at, self._from = 0, 0, 0
+        self._bindings: dict[str, str] = {}
+
+    def match(self, text: str) -> Match | None:
+        """As the function would; the text begins as it did the last time."""
+        if not self._resumes:
+            return _match(self._pattern, text, self._bound, whole=self._whole)
+        at, start, bindings = self._at, self._from, dict(self._bindings)
+        for number in range(self._next, len(self._stretches)):
+            stretch = self._stretches[number]
+            last = number == len(self._stretches) - 1
+            found = stretch.find(text, at, start, to_the_end=last and self._whole)
+            if found < 0:
+                if number == self._next:
+                    unseen = len(text) - len(stretch.literal) + 1 - _UNSURE
+                    self._from = max(self._from, unseen)
+                return None
+            if stretch.name:
+                bindings[stretch.name] = text[at:found]
+            at, start = found + len(stretch.literal), 0
+            if at <= len(text) - _UNSURE and not last:
+                self._next, self._at, self._from, self._bindings = number + 1, at, 0, dict(bindings)
+        return Match(at, bindings)
+
+
 @lru_cache(maxsize=4096)
 def _compiled(
     pattern: Template, known: tuple[tuple[str, str], ...], *, whole: bool
@@ -90,6 +134,19 @@ class _Stretch:
     gap: str = ""
     text: str = ""
     settled: bool = True  # the first place that fits is as good as any later one
+    name: str = ""  # that the gap binds
+    literal: str = ""  # what `text` stands for, if it is settled
+
+    def find(self, text: str, at: int, start: int, *, to_the_end: bool) -> int:
+        """Where its text stands behind a gap from `at` on, looked for from `start` on; or -1."""
+        least = at + bool(self.name)  # a name is never empty
+        if to_the_end:
+            place = len(text) - len(self.literal)
+            fits = place >= least if self.gap else place == at
+            return place if fits and text.endswith(self.literal) else -1
+        if not self.gap:
+            return at if text.startswith(self.literal, at) else -1
+        return text.find(self.literal, max(least, start))
 
 
 class _Builder:
@@ -109,7 +166,8 @@ class _Builder:
         self._stretches = [_Stretch()]
         self.groups: dict[str, str] = {}  # group of the expression -> name of the binding
 
-    def build(self) -> str:
+    def stretches(self) -> list[_Stretch]:
+        """The pattern, cut at its gaps."""
         for index, part in enumerate(self._pattern.parts):
             if isinstance(part, Anything):
                 self._stretches.append(_Stretch(".*?"))
@@ -117,7 +175,11 @@ class _Builder:
                 self._bind(part, last=index == len(self._pattern.parts) - 1)
             else:
                 self._stretches[-1].text += re.escape(self._literal(part))
-        *firsts, last = self._stretches
+                self._stretches[-1].literal += self._literal(part)
+        return self._stretches
+
+    def build(self) -> str:
+        *firsts, last = self.stretches()
         out = "".join(f"(?>{s.gap}{s.text})" if s.settled else s.gap + s.text for s in firsts)
         if not self._whole:
             return out + last.gap + last.text
@@ -145,7 +207,10 @@ class _Builder:
             # in a stream a name at the very end would bind its first character only
             regex = r"\S+" if last and not self._whole else ".+?"
         if part.regex is None and self._times[part.name] == 1:
-            self._stretches.append(_Stretch(f"(?P<{group}>{regex})"))
+            settled = regex == ".+?"
+            self._stretches.append(
+                _Stretch(f"(?P<{group}>{regex})", settled=settled, name=part.name)
+            )
         else:
             self._stretches[-1].text += f"(?P<{group}>{regex})"
             self._stretches[-1].settled = False

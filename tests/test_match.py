@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.match import any_line, match_start, match_whole, may_yet_match
+from harness.match import Search, any_line, match_start, match_whole, may_yet_match
 from harness.model.template import (
     Anything,
     Binding,
@@ -14,6 +14,7 @@ from harness.model.template import (
     Part,
     Template,
     decode,
+    encode,
 )
 from harness.notation import parse_pattern
 from hypothesis import example, given
@@ -102,6 +103,25 @@ def test_hope_is_never_given_up_while_more_text_can_still_match(
 ) -> None:
     if match_start(pattern, text + more):
         assert may_yet_match(pattern, text)
+
+
+@given(PATTERNS, st.lists(st.binary(max_size=3) | TEXTS.map(encode), max_size=6), BOUND)
+@example(parse_pattern(r"*\xe5*b"), [b"\xe5", b"\x90\x8d", b"b"], {})
+@example(parse_pattern("*名"), [b"\xe5", b"\x90", b"\x8d"], {})
+@example(parse_pattern("{x}a*b"), [b"a", b"a", b"ab"], {})
+@example(parse_pattern("a{x}"), [b"a", b"b", b"b "], {})
+@example(parse_pattern("{x:[ab]+}b*a"), [b"ab", b"b", b"a"], {})
+def test_a_text_that_grows_is_met_as_if_it_had_come_at_once(
+    pattern: Template, chunks: list[bytes], bound: dict[str, str]
+) -> None:
+    """Octet by octet: what was half a character becomes a whole one."""
+    starts, wholes = Search(pattern, bound), Search(pattern, bound, whole=True)
+    data = b""
+    for chunk in chunks:
+        data += chunk
+        text = decode(data)
+        assert starts.match(text) == match_start(pattern, text, bound)
+        assert wholes.match(text) == match_whole(pattern, text, bound)
 
 
 # -- by example -----------------------------------------------------------------------

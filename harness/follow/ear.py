@@ -5,17 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from harness.follow.lines import EXPECTED_ENDS, Line, State, Utterance
 from harness.framing import Message, framing_for
-from harness.match import Match, match_start, match_whole, may_yet_match
+from harness.match import Match, Search, match_whole, may_yet_match
 from harness.model.exchange import Arrow, GroupKind
 from harness.model.scenario import ActorKind
 from harness.model.template import Literal, Template, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from harness.model.exchange import Entry
     from harness.model.scenario import Actor
@@ -30,6 +31,7 @@ class Step:
 
     kind: GroupKind | None = None
     after_skip: bool = False
+    place: int = 0  # among the steps of its connection
     lines: list[Line] = field(default_factory=list)
 
     @property
@@ -39,6 +41,11 @@ class Step:
     @property
     def awaited(self) -> bool:
         return any(line.awaited for line in self.lines)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing that is to be heard or done here is still open."""
+        return self.kind is GroupKind.NEVER or not any(line.waiting for line in self.lines)
 
     def pass_over(self) -> None:
         if self.kind is not GroupKind.NEVER:
@@ -67,7 +74,16 @@ class Ear(ABC):
         self.deaf = False  # the exchange of this connection is lost
         self._actor = actor
         self._bound = bound
-        self._pointer = 0
+        self._pointer = 0  # behind it nothing is waited for
+        self._nevers: list[Step] = []
+        self._changed = False
+
+    def add(self, step: Step) -> None:
+        """Have one more step, behind all others."""
+        step.place = len(self.steps)
+        self.steps.append(step)
+        if step.kind is GroupKind.NEVER:
+            self._nevers.append(step)
 
     @abstractmethod
     def hear(self, utterance: Utterance) -> None:
@@ -78,9 +94,16 @@ class Ear(ABC):
         """Hold what was heard against the entries that may come next."""
 
     @property
+    def stirred(self) -> bool:
+        """Whether anything is there that could settle an entry."""
+        if self.deaf:
+            return False
+        return self._has_heard or (self.ended is not None and any(self._ahead()))
+
+    @property
     @abstractmethod
-    def _stirred(self) -> bool:
-        """Whether anything is there that an entry could take: with each event each ear is asked."""
+    def _has_heard(self) -> bool:
+        """Whether anything was heard that no entry has taken."""
 
     @abstractmethod
     def unheard(self) -> Utterance | None:
@@ -92,22 +115,24 @@ class Ear(ABC):
 
     def listen(self) -> bool:
         """Settle what can be settled; True if anything was."""
-        if not self._stirred:
-            return False
-        before = self._states()
+        self._changed = False
         if not self.deaf:
             self._listen()
         if self.ended and not self.deaf:
             self._end(self.ended)
-        return before != self._states()
+        return self._changed
 
-    def _states(self) -> list[State]:
-        return [line.state for step in self.steps for line in step.lines]
+    def _ahead(self) -> Iterator[Step]:
+        """The steps from the first one on that waits for something."""
+        while self._pointer < len(self.steps) and self.steps[self._pointer].passed:
+            self._pointer += 1
+        for place in range(self._pointer, len(self.steps)):
+            yield self.steps[place]
 
     def _candidates(self) -> tuple[list[Candidate], bool]:
         """The lines that may be heard next, and whether the actor must do something first."""
         found: list[Candidate] = []
-        for step in self.steps[self._pointer :]:
+        for step in self._ahead():
             waiting = step.waiting
             if step.kind is GroupKind.NEVER or not waiting:
                 continue
@@ -126,10 +151,10 @@ class Ear(ABC):
         return self._actor.lenient or (bool(candidates) and candidates[0][0].after_skip)
 
     def _take(self, step: Step, line: Line, utterance: Utterance) -> None:
-        place = self.steps.index(step)
-        for passed in self.steps[self._pointer : place]:
-            passed.pass_over()
-        self._pointer = place
+        for place in range(self._pointer, step.place):
+            self.steps[place].pass_over()
+        self._pointer = step.place
+        self._changed = True
         line.done(utterance.at, utterance)
         if step.kind is GroupKind.ONE_OF:
             step.pass_over()
@@ -137,15 +162,15 @@ class Ear(ABC):
     def _miss(self, candidates: list[Candidate], instead: Utterance) -> None:
         """Blame the line that was due; behind the last one, the last one."""
         due = next((line for _, line in candidates if not line.optional), None)
-        lines = [line for step in self.steps for line in step.lines]
-        if due or lines:
-            (due or lines[-1]).miss(instead)
+        if due or self.steps:
+            (due or self.steps[-1].lines[-1]).miss(instead)
+            self._changed = True
 
     def _later(self, candidates: list[Candidate]) -> list[Candidate]:
         """Lines further down at which the connection may go on after a mismatch."""
         return [
             (step, line)
-            for step in self.steps[self._pointer :]
+            for step in self._ahead()
             for line in step.waiting
             if line.entry.heard and step.kind is not GroupKind.NEVER
             if (step, line) not in candidates
@@ -157,12 +182,13 @@ class Ear(ABC):
         self._uncheck(None)
 
     def _uncheck(self, stop: Step | None, *, heard_only: bool = False) -> None:
-        for step in self.steps[self._pointer :]:
+        for step in self._ahead():
             if step is stop:
                 return
             for line in step.waiting:
                 if line.entry.heard or not heard_only:
                     line.state = State.UNCHECKED
+                    self._changed = True
 
     def _end(self, ended: Utterance) -> None:
         """The program closed: what was still to be heard on this connection cannot come."""
@@ -199,8 +225,8 @@ class MessageEar(Ear):
         self._queue.append(utterance)
 
     @property
-    def _stirred(self) -> bool:
-        return bool(self._queue) or self.ended is not None
+    def _has_heard(self) -> bool:
+        return bool(self._queue)
 
     def unheard(self) -> Utterance | None:
         return self._queue[0] if self._queue else None
@@ -247,14 +273,14 @@ class MessageEar(Ear):
 
     def _forbidden(self, utterance: Utterance) -> bool:
         """Whether it is something that must not come from here on."""
-        for step in self.steps:
-            if step.kind is GroupKind.NEVER:
-                for line in step.waiting:
-                    if self._hears(line.entry, utterance):
-                        line.miss(utterance)
-                        return True
-            elif step.awaited:
-                return False
+        ahead = (step.place for step in self._ahead() if step.awaited)
+        due = next(ahead, len(self.steps))
+        for step in takewhile(lambda step: step.place < due, self._nevers):
+            for line in step.waiting:
+                if self._hears(line.entry, utterance):
+                    line.miss(utterance)
+                    self._changed = True
+                    return True
         return False
 
 
@@ -268,6 +294,7 @@ class StreamEar(Ear):
         self._chunks: deque[tuple[int, Utterance]] = deque()  # each with the octets up to its end
         self._octets = 0  # heard
         self._taken = 0  # of these, by entries
+        self._searches: dict[tuple[int, int], Search] = {}  # in the buffer as it begins now
         self._line_end_may_follow = False
 
     def hear(self, utterance: Utterance) -> None:
@@ -282,8 +309,8 @@ class StreamEar(Ear):
         self._chunks.append((self._octets, utterance))
 
     @property
-    def _stirred(self) -> bool:
-        return bool(self._buffer) or self.ended is not None
+    def _has_heard(self) -> bool:
+        return bool(self._buffer)
 
     def unheard(self) -> Utterance | None:
         self._absorb_line_end()
@@ -316,10 +343,17 @@ class StreamEar(Ear):
 
     def _find(self, candidates: list[Candidate]) -> tuple[Candidate, Match] | None:
         for candidate in candidates:
-            match = match_start(candidate[1].entry.text, self._buffer, self._bound)
+            match = self._search(candidate[1], whole=False).match(self._buffer)
             if match and match.end:
                 return candidate, match
         return None
+
+    def _search(self, line: Line, *, whole: bool) -> Search:
+        """The search for a line; a value that was bound meanwhile makes it another one."""
+        key = (line.index, len(self._bound))
+        if key not in self._searches:
+            self._searches[key] = Search(line.entry.text, self._bound, whole=whole)
+        return self._searches[key]
 
     def _must_still_wait(self, candidates: list[Candidate]) -> bool:
         if self._lenient(candidates):
@@ -350,6 +384,7 @@ class StreamEar(Ear):
     def _cut(self, end: int) -> Utterance:
         """Take a beginning of the buffer; it came when its last octet did."""
         text, self._buffer = self._buffer[:end], self._buffer[end:]
+        self._searches.clear()
         data = encode(text)
         self._taken += len(data)
         while self._chunks[0][0] < self._taken:
@@ -377,23 +412,29 @@ class ScreenEar(StreamEar):
     def _cut(self, end: int) -> Utterance:
         """What came is the line alone, without those that came between."""
         met = super()._cut(end)
+        self._read = (None, 0)
         assert met.message is not None  # noqa: S101 - bytes were taken
         line = met.message.texts[0].removesuffix("\n").rpartition("\n")[2].rstrip("\r")
         return replace(met, message=Message(said=False, data=encode(line), texts=(line,)))
 
     def _find(self, candidates: list[Candidate]) -> tuple[Candidate, Match] | None:
         """The first line that meets one; no complete line is read twice for the same ones."""
-        readers = ([line.index for _, line in candidates], dict(self._bound))
+        readers = ([line.index for _, line in candidates], len(self._bound))
         start = self._read[1] if self._read[0] == readers else 0
-        for text in self._buffer[start:].split("\n"):
-            end = min(start + len(text) + 1, len(self._buffer))
+        *lines, rest = self._buffer[start:].split("\n")
+        for text in lines:
+            start += len(text) + 1
             for candidate in candidates:
                 match = match_whole(candidate[1].entry.text, text.rstrip("\r"), self._bound)
                 if match:
-                    self._read = (None, 0)
-                    return candidate, Match(end, match.bindings)
-            self._read = (readers, start)
-            start = end
+                    return candidate, Match(start, match.bindings)
+        if lines or self._read[0] != readers:
+            self._searches.clear()
+        self._read = (readers, start)
+        for candidate in candidates:
+            match = self._search(candidate[1], whole=True).match(rest.rstrip("\r"))
+            if match:
+                return candidate, Match(len(self._buffer), match.bindings)
         return None
 
 

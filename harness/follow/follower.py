@@ -50,7 +50,8 @@ class Follower:
         self._ends: dict[tuple[str, int], Utterance] = {}
         self._exit: Event | None = None  # of the program's present life
         self._lives = 0
-        self._spans: list[Span] = []
+        self._awake: dict[Ear, None] = {}  # those that have heard something, in that order
+        self._silences: list[Line] = []
         self._cursor = 0  # of the first line that is not settled
         self._build(exchange)
         self._walk(0.0)
@@ -63,20 +64,25 @@ class Follower:
     @property
     def due(self) -> list[Line]:
         """Lines that the harness must perform now: everything above them is settled."""
-        reached = (line for line in self.lines if line.due_at is not None and line.waiting)
-        return [line for line in reached if line.performed and not self._by_itself(line.entry)]
+        line = self._next
+        if line is None or not line.performed or self._by_itself(line.entry):
+            return []
+        return [line]
+
+    @property
+    def _next(self) -> Line | None:
+        """The first line that is waited for; it is due, and no line below it is."""
+        return self.lines[self._cursor] if self._cursor < len(self.lines) else None
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left to wait for."""
-        return not any(line.awaited for line in self.lines)
+        return self._next is None
 
     @property
     def open_until(self) -> float:
         """Until when what is awaited may come by its clock, however long all is quiet."""
-        if not self._spans:
-            return 0.0
-        return max((line.span.end for line in self.lines if line.span and line.awaited), default=0)
+        return self._next.span.end if self._next and self._next.span else 0.0
 
     @property
     def closings(self) -> list[tuple[str, int]]:
@@ -145,7 +151,7 @@ class Follower:
                 if key not in steps:
                     steps[key] = Step(line.group, after_skip=skips > known.get(key, 0))
                     known[key] = skips
-                    self._ear(key).steps.append(steps[key])
+                    self._ear(key).add(steps[key])
                 steps[key].lines.append(line)
 
     def _timed(self, items: Iterable[Item]) -> Iterator[tuple[Entry | Group | Skip, Span | None]]:
@@ -153,7 +159,6 @@ class Follower:
         for item in items:
             if isinstance(item, Clock):
                 span = Span(item.at_least, item.within)
-                self._spans.append(span)
                 yield from ((inner, span) for inner in item.items)
             else:
                 yield item, None
@@ -163,6 +168,8 @@ class Follower:
         for entry in entries:
             line = Line(len(self.lines), entry, kind, span)
             self.lines.append(line)
+            if entry.act is not None and entry.act.name == SILENCE:
+                self._silences.append(line)
             yield line
 
     def _key(self, entry: Entry) -> Key:
@@ -188,9 +195,11 @@ class Follower:
             pass
 
     def _listen(self) -> bool:
-        for ear in self._ears.values():  # noqa: SIM110 - each event comes here, and `any` is dear
+        for ear in [*self._awake]:
             if ear.listen():
                 return True
+            if not ear.stirred:
+                del self._awake[ear]
         return False
 
     def _next_due(self, at: float) -> bool:
@@ -253,6 +262,7 @@ class Follower:
         for ear in self._ears.values():
             if isinstance(ear, ScreenEar):
                 ear.start_again(at)
+                self._awake[ear] = None
 
     # -- what is heard ----------------------------------------------------------------
 
@@ -274,7 +284,11 @@ class Follower:
         if message.listed and (not message.said or self._cast[actor].autonomous):
             for listener in (key, (actor, None)):
                 if listener in self._ears:
-                    self._ears[listener].hear(utterance)
+                    self._hears(self._ears[listener], utterance)
+
+    def _hears(self, ear: Ear, utterance: Utterance) -> None:
+        ear.hear(utterance)
+        self._awake[ear] = None
 
     def _unfinished(self, key: tuple[str, int], at: float) -> None:
         """Nothing more comes: tell what came of a message that has no end."""
@@ -289,7 +303,7 @@ class Follower:
                 utterance = Utterance(event.at, actor.name, 1, message)
                 self.transcript.append(utterance)
                 if ear := self._ears.get((actor.name, None)):
-                    ear.hear(utterance)
+                    self._hears(ear, utterance)
 
     def _opened_or_ended(self, event: Event) -> None:
         key = (event.actor, event.connection)
@@ -306,6 +320,7 @@ class Follower:
             self._ends.setdefault(key, utterance)
             if ear := self._ears.get(key):
                 ear.ended = ear.latest_end = utterance
+                self._awake[ear] = None
 
     def _no_more(self, event: Event) -> None:
         key = (event.actor, event.connection)
@@ -317,10 +332,10 @@ class Follower:
 
     def _noise(self, event: Event) -> None:
         """Something came from the program: a silence that is due is broken."""
-        for line in self.lines:
-            act, entry = line.entry.act, line.entry
-            silent = act is not None and act.name == SILENCE and entry.actor == event.actor
-            if silent and line.waiting and line.due_at is not None:
+        self._silences = [line for line in self._silences if line.waiting]
+        for line in self._silences:
+            entry = line.entry
+            if entry.actor == event.actor and line.due_at is not None:
                 if entry.connection not in (None, event.connection):
                     continue
                 message = (
