@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 
 from harness import report
 from harness.author import starter
-from harness.errors import AuthorError, MachineError, Problem, UsageError, WirelabError
+from harness.errors import (
+    AuthorError,
+    MachineError,
+    Problem,
+    UsageError,
+    WirelabError,
+    joined,
+)
 from harness.follow import followed
 from harness.judge import judge, rejudge, satisfied
 from harness.load import (
@@ -27,10 +34,13 @@ from harness.load import (
     folder_with_roles,
     ids_around,
     is_implementation,
+    is_suite,
     load_implementation,
     load_roles,
     load_scenarios,
+    load_suite,
     slug_of,
+    suites_among,
 )
 from harness.load.wording import suggest
 from harness.model.needs import NEEDS
@@ -39,8 +49,9 @@ from harness.model.verdict import Outcome, Verdict
 from harness.network import rung_of, why_not_private
 from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
-from harness.plan.notes import about_nothing, notes
+from harness.plan.notes import about_nothing, names_of_plays, notes
 from harness.plan.order import circles, waits, why_unchecked
+from harness.plan.suites import may_pick, picked
 from harness.record import find_runs, origin_of, read_run
 from harness.run import Stage, play, play_many
 
@@ -51,6 +62,7 @@ if TYPE_CHECKING:
     from harness.model.program import Role
     from harness.model.record import Record
     from harness.model.scenario import Scenario
+    from harness.model.suite import Suite
     from harness.record import Origin
 
 DEFAULT_SCENARIOS = "scenarios"
@@ -102,7 +114,7 @@ class Programme:
     """What will be played, in order, and by whom.
 
     `notes` are said before; `fallback` is why it is not played on the private network, though
-    that would have been taken if it could be had.
+    that would have been taken if it could be had; `suite` is the title of one.
     """
 
     plans: tuple[Plan, ...]
@@ -110,6 +122,7 @@ class Programme:
     rung: str
     notes: tuple[str, ...] = ()
     fallback: str = ""
+    suite: str | None = None
 
 
 def prepare(request: Request) -> Programme:
@@ -122,64 +135,115 @@ def prepare(request: Request) -> Programme:
     """
     wanted = keyword_filter(request.keyword)
     rung = rung_of(request.network)
-    found = find(request.paths)
-    scenarios, roles = _loaded([each.file for each in found])
-    cases = {str(each.file): each.cases for each in found}
-    chosen = choose(scenarios, role=request.role, tags=request.tags)
+    given = _given(request.paths)
+    if given.problems:
+        raise AuthorError(given.problems)
+    chosen = choose(given.scenarios, role=request.role, tags=request.tags)
     for scenario in chosen:
-        check_cases(scenario, cases[scenario.file] or ())
-    implementation = _implementation(request, chosen, roles)
-    plans = [
+        check_cases(scenario, given.cases.get(scenario.file) or ())
+    implementation = _implementation(request, chosen, given.roles)
+    made = (
         plan
         for scenario in chosen
         for plan in make_plans(
-            scenario, roles[scenario.role], implementation, offers=rung.offers, rung=rung.rung
+            scenario, given.roles[scenario.role], implementation, offers=rung.offers, rung=rung.rung
         )
-        if _asked_for(plan, cases[scenario.file]) and wanted(plan)
-    ]
+    )
+    suite = given.suite.file if given.suite else None
+    plans = [replace(plan, suite=suite) for plan in made if given.asks_for(plan) and wanted(plan)]
+    stale = about_nothing(implementation, given.loaded, ids_around(given.files))
     told = (
         *notes(plans, rung.offers),
-        *(
-            f"note: {expected.place}: {what}"
-            for expected, what in about_nothing(
-                implementation, scenarios, ids_around(each.file for each in found)
-            )
-        ),
+        *(f"note: {expected.place}: {what}" for expected, what in stale),
     )
-    fallback = why_not_private(request.network)
-    return Programme(tuple(plans), implementation, rung.rung, told, fallback)
+    return Programme(
+        plans=tuple(plans),
+        implementation=implementation,
+        rung=rung.rung,
+        notes=told,
+        fallback=why_not_private(request.network),
+        suite=given.suite.title if given.suite else None,
+    )
 
 
-def _asked_for(plan: Plan, cases: set[str] | None) -> bool:
-    return cases is None or any(map(plan.is_called, cases))
+@dataclass(frozen=True)
+class _Given:
+    """What stands below the paths of a command line.
+
+    `loaded` are all scenarios that were read, `scenarios` those that are meant; `cases` are those
+    asked for, by file, and `plays` of the suite: None is all of them.
+    """
+
+    scenarios: list[Scenario]
+    loaded: list[Scenario]
+    files: list[Path]
+    roles: dict[str, Role]
+    problems: list[Problem]
+    cases: dict[str, set[str] | None] = field(default_factory=dict)
+    suite: Suite | None = None
+    plays: set[str] | None = None
+
+    def asks_for(self, plan: Plan) -> bool:
+        if self.suite:
+            return self.plays is None or bool(self.plays & plan.names)
+        cases = self.cases[plan.scenario.file]
+        return cases is None or any(map(plan.is_called, cases))
 
 
-def _loaded(files: Sequence[Path]) -> tuple[list[Scenario], dict[str, Role]]:
-    roles = load_roles(folder_with_roles(files))
-    scenarios, problems = load_scenarios(files, roles)
-    if problems := problems + circles(scenarios):
-        raise AuthorError(problems)
-    return scenarios, roles
+def _given(paths: Sequence[str]) -> _Given:
+    suites = suites_among(paths)
+    if not suites:
+        found = find(paths)
+        files = [each.file for each in found]
+        roles = load_roles(folder_with_roles(files))
+        scenarios, problems = load_scenarios(files, roles)
+        cases = {str(each.file): each.cases for each in found}
+        return _Given(
+            scenarios, scenarios, files, roles, problems + circles(scenarios), cases=cases
+        )
+    file, *more = suites
+    if more or not all(suites_among([path]) for path in paths):
+        raise UsageError(f"a suite is played by itself: wirelab run {file}")
+    return _of_suite(load_suite(file), suites[file])
+
+
+def _of_suite(suite: Suite, plays: set[str] | None = None) -> _Given:
+    """A suite with its scenarios; what is wrong in others is no matter."""
+    everything = find_scenarios([suite.folder])
+    files = [file for file in everything if may_pick(suite, file)]
+    roles = load_roles(folder_with_roles([suite.folder]))
+    loaded, problems = load_scenarios(files, roles)
+    unread = {f"{file.parent.name}/{file.stem}" for file in files} - {each.id for each in loaded}
+    scenarios, wrong = picked(suite, loaded, unread)
+    known = {name for scenario in scenarios for name in names_of_plays(scenario)}
+    if plays and not plays <= known and not (problems or wrong):
+        raise UsageError(f"{suite.file} has no {', '.join(sorted(plays - known))}")
+    problems += wrong + circles(scenarios)
+    return _Given(scenarios, loaded, files, roles, problems, suite=suite, plays=plays)
 
 
 def listing(
     paths: Sequence[str], *, role: str | None = None, tags: Sequence[str] = ()
 ) -> tuple[list[Scenario], list[Problem]]:
-    """The scenarios below these paths that are right, and the problems of the others."""
-    files = [found.file for found in find(paths)]
-    scenarios, problems = load_scenarios(files, load_roles(folder_with_roles(files)))
-    problems += circles(scenarios)
-    return choose(scenarios, role=role, tags=tags), problems
+    """The scenarios of these paths that are right, and the problems of the others."""
+    given = _given(paths)
+    return choose(given.scenarios, role=role, tags=tags), given.problems
 
 
 def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
-    """How many scenario and implementation files there are, and every problem in them."""
+    """How many scenario, suite and implementation files there are, and every problem in them."""
     places = [Path(path) for path in paths]
     programs = [place for place in places if is_implementation(place)]
-    files = find_scenarios([place for place in places if place not in programs])
+    suites = [place for place in places if is_suite(place)]
+    files = find_scenarios([place for place in places if place not in [*programs, *suites]])
     roles = load_roles(folder_with_roles([*places, *files]))
     scenarios, problems = load_scenarios(files, roles)
     problems += circles(scenarios)
+    for path in suites:
+        try:
+            problems += _of_suite(load_suite(path)).problems
+        except AuthorError as error:
+            problems += error.problems
     for path in programs:
         try:
             implementation = load_implementation(path, roles)
@@ -189,7 +253,7 @@ def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
             for expected, what in about_nothing(implementation, scenarios, ids_around(files)):
                 place = (expected.file, expected.line, expected.column)
                 problems.append(Problem(*place, what))
-    return len(files) + len(programs), problems
+    return len(files) + len(suites) + len(programs), joined(problems)
 
 
 def _implementation(
@@ -326,6 +390,8 @@ def facts(programme: Programme, request: Request, seconds: float) -> report.RunF
         duration_s=seconds,
         implementation=programme.implementation.name,
         path=programme.implementation.path,
+        suite=programme.suite,
+        plans=programme.plans,
     )
 
 
@@ -372,7 +438,10 @@ def judge_runs(paths: Sequence[str]) -> Judged:
     for file in files.values():
         if not file.is_file():
             raise UsageError(f"there is no {file} here; judge where the scenarios were played")
-    scenarios, roles = _loaded(list(files.values()))
+    roles = load_roles(folder_with_roles(files.values()))
+    scenarios, problems = load_scenarios(files.values(), roles)
+    if problems:
+        raise AuthorError(problems)
     by_file = {scenario.file: scenario for scenario in scenarios}
     verdicts = []
     for folder, (origin, record) in runs.items():

@@ -65,7 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     playhouse = parent.config.stash[_KEY]
-    if file_path.suffix == ".yaml" and playhouse.has(file_path):
+    if file_path.suffix != ".yaml":
+        return None
+    given = parent.session.isinitpath(file_path)
+    if playhouse.has(file_path) or (given and playhouse.is_suite(file_path)):
         return ScenarioFile.from_parent(parent, path=file_path)
     return None
 
@@ -82,7 +85,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    for line in config.stash[_KEY].where:
+    playhouse = config.stash[_KEY]
+    for line in (*playhouse.points(), *playhouse.where):
         terminalreporter.write_line(line)
 
 
@@ -92,7 +96,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 class ScenarioFile(pytest.File):
-    """A scenario file; its cases are its items."""
+    """A scenario file, or a suite that was asked for; their plays are its items."""
 
     def collect(self) -> Iterable[ScenarioItem]:
         for plan in self._plans():
@@ -188,13 +192,19 @@ class _Playhouse:
         self.where: tuple[str, ...] = ()  # what is told of the network, at the end
         self._seed: int | None = None  # of the first request, for all of them
         self.trouble = ""
+        self._suites: dict[str, Sequence[Plan]] = {}  # by title
 
     def has(self, path: Path) -> bool:
         """Whether a file is a scenario: `<folder>/<role>/<slug>.yaml`."""
         from harness.load import is_shared  # noqa: PLC0415
 
         inside = any(path.parent.parent == folder for folder in self._folders)
-        return inside and not is_shared(path)
+        return inside and not is_shared(path) and not self.is_suite(path)
+
+    def is_suite(self, path: Path) -> bool:
+        from harness.load import is_suite  # noqa: PLC0415
+
+        return is_suite(path)
 
     def _request(self, path: Path) -> Request:
         from harness.pipeline import DEFAULT_IMPLEMENTATION, Request  # noqa: PLC0415
@@ -227,6 +237,8 @@ class _Playhouse:
         self._see_to_implementation()
         programme = prepare(self._request(path))
         self._name = programme.implementation.name
+        if programme.suite:
+            self._suites[programme.suite] = programme.plans
         fallback = (fallback_text(programme.fallback),) if programme.fallback else ()
         self.where = (f"scenarios: network {programme.rung}", *fallback)
         return programme.plans
@@ -294,6 +306,16 @@ class _Playhouse:
 
         request = self._request(Path(verdict.plan.scenario.file))
         return failure_text(verdict, implementation=self._name, again=again(verdict.plan, request))
+
+    def points(self) -> Iterator[str]:
+        """What the program has of the points of each suite that was played."""
+        from harness.report import points  # noqa: PLC0415
+
+        for title, plans in self._suites.items():
+            futures = [self._verdicts.get(plan.id) for plan in plans]
+            done = [f.result() for f in futures if f and f.done() and not f.exception()]
+            if done:
+                yield f"points: {points(done, plans)} ({title})"
 
     def stop(self) -> None:
         """End what is still being played, and wait until it has cleaned up."""

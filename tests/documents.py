@@ -8,6 +8,7 @@ The line above a block may say in an HTML comment what the block is:
 | `file of ROLE` | a whole scenario of a role |
 | `cast of ROLE`, `expect of ROLE`, `part of ROLE` | a part of one; what is missing is added |
 | `implementation`, `roles` | a `wirelab.yaml`, a `roles.yaml` |
+| `suite` | a suite of the project's own scenarios |
 | `shared: PATH` | a file that scenarios of the document include |
 | `write: PATH` | a file that the reader writes; commands below find it |
 | `wrong: PATH` | the same, with a mistake in it |

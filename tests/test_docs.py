@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from harness.errors import AuthorError
 from harness.load import load_implementation, load_roles, load_scenario
-from harness.load.schema import ActorShape, ScenarioShape, Shape
+from harness.load.schema import ActorShape, PickShape, ScenarioShape, Shape, SuiteShape
 from harness.model.scenario import ActorKind
+from harness.pipeline import check
 
 from tests.documents import ROOT, WRITE, Block, blocks, normal, printed
 
@@ -57,6 +58,10 @@ def test_a_yaml_block_is_right(block: Block, tmp_path: Path) -> None:
         _write_around(block, tmp_path, role)
         text = block.text if what == "file" else completed(block.text, role)
         _load(_written(tmp_path, f"scenarios/{role}/example.yaml", text), tmp_path)
+    elif block.label == "suite":
+        (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
+        _, problems = check([str(_written(tmp_path, "suites/lab2.yaml", block.text))])
+        assert problems == []
     elif block.label in {"implementation", "roles"}:
         name = {"implementation": "wirelab.yaml", "roles": "scenarios/roles.yaml"}[block.label]
         _load(_written(tmp_path, name, block.text), tmp_path)
@@ -120,3 +125,16 @@ def test_the_reference_tells_every_key_and_kind(key: str) -> None:
     """Whoever adds one says in docs/scenarios.md what it means."""
     tables = re.findall(r"^\|.*", (ROOT / "docs" / "scenarios.md").read_text("utf-8"), re.MULTILINE)
     assert re.search(rf"\b{key}\b", "\n".join(tables))
+
+
+@pytest.mark.parametrize("key", [*_keys(SuiteShape), *_keys(PickShape)])
+def test_the_reference_of_suites_tells_every_key(key: str) -> None:
+    """Whoever adds one says in docs/suites.md what it means."""
+    tables = re.findall(r"^\|.*", (ROOT / "docs" / "suites.md").read_text("utf-8"), re.MULTILINE)
+    assert re.search(rf"`{key}`", "\n".join(tables))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda p: p.stem)
+def test_our_own_suites_are_right(path: Path) -> None:
+    """They pick what is there, once."""
+    assert check([str(path)])[1] == []

@@ -71,9 +71,9 @@ def test_our_own_roles_are_accepted() -> None:
 @pytest.mark.parametrize("block", YAML, ids=str)
 def test_what_the_documents_show_is_accepted(block: Any, tmp_path: Path) -> None:
     what, _, role = block.label.partition(" of ")
-    if block.label.startswith("wrong: ") or block.label == "suite":
+    if block.label.startswith("wrong: "):
         return
-    of = {"implementation": "implementation", "roles": "roles"}.get(block.label, "scenario")
+    of = block.label if block.label in SHAPES else "scenario"
     if what.startswith("shared: "):
         of = "shared"
     if block.label.endswith("wirelab.yaml"):

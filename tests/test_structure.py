@@ -243,3 +243,84 @@ class TestAfter:
         result = pytester.runpytest_subprocess(course, "--rootdir", course)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines(["ERROR: *again.yaml:1:1: nobody could begin: *"])
+
+
+class TestSuite:
+    @pytest.fixture(autouse=True)
+    def _suite(self, course: Path) -> None:
+        write(course, "scenarios/echo-client/again.yaml", SCENARIO)
+        write(course, "scenarios/echo-client/broken.yaml", "titel: nobody asks for it\n")
+        cases = 'cases: [{word: hello}, {word: "hello "}]\ncast:'
+        text = SCENARIO.replace("cast:", cases).replace("user> hello", "user> ${word}")
+        write(course, "scenarios/echo-client/words.yaml", text)
+        write(
+            course,
+            "suites/lab1.yaml",
+            "suite: The first lab\nscenarios:\n"
+            "  - {scenario: echo-client/words, points: 4}\n"
+            "  - {scenario: echo-client/again, points: 2.5, patience: 3s, timeout: 20s}\n"
+            "  - echo-client/upper\n",
+        )
+
+    def test_points_are_told_at_the_end(self, course: Path, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("run", "suites/lab1.yaml", "--json", "results.json")
+        assert status == 1  # the word with a blank is not what the scenario hears
+        assert out.splitlines()[-1] == "points: 3.5 of 7.5 (The first lab)"
+        data = json.loads((course / "results.json").read_text(encoding="utf-8"))
+        assert data["suite"] == "The first lab"
+        assert data["points"] == {"earned": 3.5, "of": 7.5, "unjudged": 0}
+        played = [(each["id"], each["case"], each["points"]) for each in data["scenarios"]]
+        assert played == [
+            ("echo-client/words", "hello", 4),
+            ("echo-client/words", "hello ", 4),
+            ("echo-client/again", None, 2.5),
+            ("echo-client/upper", None, 1),
+        ]
+
+    def test_a_play_of_it_is_played_again_as_it_was(self, wirelab: Wirelab) -> None:
+        _, out, _ = wirelab("run", "suites/lab1.yaml", "-i", "students")
+        again = "  again wirelab run 'suites/lab1.yaml[echo-client/again]' -i students"
+        assert again in out.splitlines()
+        status, out, _ = wirelab("run", "suites/lab1.yaml[echo-client/again]")
+        assert (status, out.splitlines()[-1]) == (0, "points: 2.5 of 2.5 (The first lab)")
+        status, out, _ = wirelab("run", "suites/lab1.yaml[echo-client/words[hello]]")
+        assert (status, out.splitlines()[-1]) == (0, "points: 4 of 4 (The first lab)")
+        status, _, err = wirelab("run", "suites/lab1.yaml[echo-client/other]")
+        assert (status, err) == (2, "suites/lab1.yaml has no echo-client/other\n")
+
+    def test_its_limits_are_those_of_the_plays(self, course: Path) -> None:
+        from harness.pipeline import Request, prepare
+
+        plans = prepare(Request(paths=("suites/lab1.yaml",), network="loopback")).plans
+        limits = [(plan.scenario.limits.play, plan.scenario.limits.quiet) for plan in plans]
+        assert limits == [(30, 2), (30, 2), (20, 3), (30, 2)]
+
+    def test_it_is_listed_and_checked(self, wirelab: Wirelab) -> None:
+        status, out, _ = wirelab("list", "suites/lab1.yaml")
+        assert status == 0
+        assert [line.split("(")[-1] for line in out.splitlines()] == [
+            "tags: first; points: 4)",
+            "tags: first; points: 2.5)",
+            "tags: first; points: 1)",
+        ]
+        assert wirelab("check", "suites/lab1.yaml") == (0, "1 file: no problem\n", "")
+
+    def test_it_is_no_scenario(self, course: Path, wirelab: Wirelab) -> None:
+        (course / "scenarios/echo-client/broken.yaml").unlink()
+        text = (course / "suites" / "lab1.yaml").read_text(encoding="utf-8")
+        write(course, "scenarios/suites/lab1.yaml", text)
+        assert wirelab("check")[:2] == (0, "3 files: no problem\n")
+        assert wirelab("check", "scenarios/suites/lab1.yaml")[0] == 0
+
+    def test_it_is_played_by_itself(self, wirelab: Wirelab) -> None:
+        told = "a suite is played by itself: wirelab run suites/lab1.yaml\n"
+        assert wirelab("run", "suites/lab1.yaml", "scenarios") == (2, "", told)
+        one = "suites/lab1.yaml[echo-client/again]"
+        assert wirelab("run", one, "scenarios/echo-client/upper.yaml") == (2, "", told)
+
+    def test_pytest_plays_it(self, course: Path, pytester: pytest.Pytester) -> None:
+        result = pytester.runpytest_subprocess(course / "suites/lab1.yaml", "--rootdir", course)
+        result.assert_outcomes(passed=3, failed=1)
+        result.stdout.fnmatch_lines(["points: 3.5 of 7.5 (The first lab)"])
+        result = pytester.runpytest_subprocess(course / "suites", "--rootdir", course)
+        assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED  # only where it is asked for

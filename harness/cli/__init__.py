@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.cli.telling import Display
+    from harness.model.scenario import Scenario
     from harness.model.verdict import Verdict
     from harness.pipeline import Programme, Request
     from harness.report import RunFacts
@@ -264,6 +265,8 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
         facts = pipeline.facts(programme, request, seconds)
         unwritten = files.write(verdicts, facts, story)
         display.say(_summary(verdicts, facts))
+        if programme.suite:
+            display.say(report.points_text(verdicts, facts))
         if programme.fallback:
             display.say(report.fallback_text(programme.fallback))
         if interrupt.came:
@@ -393,18 +396,32 @@ def check(paths: tuple[str, ...]) -> int:
 @click.option("--role", help="Only scenarios of this role.")
 @click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag.")
 def list_scenarios(paths: tuple[str, ...], role: str | None, tags: tuple[str, ...]) -> int:
-    """List the scenarios: id, cases and title."""
+    """List the scenarios: id, title, cases and what else is told of them."""
     from harness import pipeline  # noqa: PLC0415
 
     chosen, problems = pipeline.listing(_asked(paths), role=role, tags=tags)
     for problem in problems:
         click.echo(str(problem), err=True)
     width = max((len(scenario.id) for scenario in chosen), default=0)
+    weighed = any(scenario.points != 1 for scenario in chosen)
     for scenario in chosen:
         names = ([case.name for case in scenario.cases], scenario.pieces)
         told = "".join(f"  [{', '.join(some)}]" for some in names if some)
-        click.echo(f"{scenario.id:{width}}  {scenario.title}{told}")
+        click.echo(
+            f"{scenario.id:{width}}  {scenario.title}{told}{_further(scenario, weighed=weighed)}"
+        )
     return 0 if chosen and not problems else WRONG_INPUT
+
+
+def _further(scenario: Scenario, *, weighed: bool) -> str:
+    """Tags, points and what it comes after, where there is something to tell."""
+    known = {
+        "tags": ", ".join(scenario.tags),
+        "points": f"{scenario.points:g}" if weighed else "",
+        "after": ", ".join(scenario.after),
+    }
+    told = "; ".join(f"{word}: {what}" for word, what in known.items() if what)
+    return f"  ({told})" if told else ""
 
 
 @wirelab.command(epilog="Example:  wirelab schema > scenarios/scenario.schema.json")
@@ -413,6 +430,7 @@ def list_scenarios(paths: tuple[str, ...], role: str | None, tags: tuple[str, ..
 )
 @click.option("--roles", "of", flag_value="roles", help="Of roles.yaml instead.")
 @click.option("--shared", "of", flag_value="shared", help="Of files that scenarios include.")
+@click.option("--suite", "of", flag_value="suite", help="Of suites.")
 def schema(of: str | None) -> int:
     """Print the JSON Schema of scenario files, for editors that complete and explain keys."""
     from harness.load import schema_text  # noqa: PLC0415

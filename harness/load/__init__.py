@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import AuthorError, Problem, joined
-from harness.load.find import Found, find, folder_with_roles, ids_around, is_shared
+from harness.load.find import (
+    Found,
+    find,
+    folder_with_roles,
+    ids_around,
+    is_shared,
+    is_suite,
+    suites_among,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
 
     from harness.model.program import Implementation, Role
     from harness.model.scenario import Scenario
+    from harness.model.suite import Suite
 
 __all__ = [
     "Found",
@@ -27,12 +36,15 @@ __all__ = [
     "ids_around",
     "is_implementation",
     "is_shared",
+    "is_suite",
     "load_implementation",
     "load_roles",
     "load_scenario",
     "load_scenarios",
+    "load_suite",
     "schema_text",
     "slug_of",
+    "suites_among",
 ]
 
 
@@ -90,6 +102,17 @@ def slug_of(name: str) -> str:
     from harness.load import scenario  # noqa: PLC0415 - imports pydantic
 
     return scenario.slug_of(name)
+
+
+def load_suite(path: Path) -> Suite:
+    """The suite of a file.
+
+    Raises:
+        AuthorError: with every problem of the file.
+    """
+    from harness.load import suite  # noqa: PLC0415 - imports pydantic
+
+    return suite.load_suite(path)
 
 
 def load_roles(folder: Path | None = None) -> dict[str, Role]:

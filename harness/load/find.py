@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _ROLES = "roles.yaml"
+_SUITE = re.compile(rb"^suite[ \t]*:", re.MULTILINE)
 
 
 @dataclass
@@ -73,13 +75,34 @@ def _files(place: Path) -> Iterable[Path]:
     return [
         file
         for file in files
-        if file.name != _ROLES and not file.parent.name.startswith(".") and not is_shared(file)
+        if file.name != _ROLES
+        and not file.parent.name.startswith(".")
+        and not is_shared(file)
+        and not is_suite(file)
     ]
 
 
 def is_shared(path: Path) -> bool:
     """Whether a file is no scenario but included by some: its name, or its folder's, tells."""
     return path.name.startswith("_") or path.parent.name.startswith("_")
+
+
+def is_suite(path: Path) -> bool:
+    """Whether a file is a suite: it has the key at its left margin."""
+    try:
+        return path.suffix == ".yaml" and bool(_SUITE.search(path.read_bytes()))
+    except OSError:  # it is a folder, or whoever reads it will tell
+        return False
+
+
+def suites_among(paths: Sequence[str]) -> dict[Path, set[str] | None]:
+    """The suites that are given, each with the plays of `FILE[id]`; None is all of them."""
+    found: dict[Path, Found] = {}
+    for path in paths:
+        file, play = _split(path)
+        if is_suite(file):
+            found.setdefault(file, Found(file)).ask(play)
+    return {file: each.cases for file, each in found.items()}
 
 
 def ids_around(files: Iterable[Path]) -> set[str]:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from harness.load.cast import keys_of
-from harness.load.schema import ImplementationShape, RolesShape, ScenarioShape, SharedShape
+from harness.load.schema import (
+    ImplementationShape,
+    RolesShape,
+    ScenarioShape,
+    SharedShape,
+    SuiteShape,
+)
 from harness.model.scenario import ActorKind
 
 if TYPE_CHECKING:
@@ -29,6 +35,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SHAPES: Mapping[str, type[Shape]] = {
     "scenario": ScenarioShape,
     "shared": SharedShape,
+    "suite": SuiteShape,
     "implementation": ImplementationShape,
     "roles": RolesShape,
 }

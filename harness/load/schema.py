@@ -846,6 +846,52 @@ class ScenarioShape(SharedShape):
     )
 
 
+# -- suites -----------------------------------------------------------------------------
+
+
+class PickShape(Shape):
+    """An item of a suite: which scenarios, and how they count."""
+
+    scenario: Text = Field(
+        "", description="The id of a scenario, or a pattern in which * stands for anything."
+    )
+    tag: Text = Field("", description="All scenarios with this tag.")
+    except_: OneOrMany = Field(
+        [], alias="except", description="Ids and patterns of scenarios that are left out of them."
+    )
+    points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        1, description="What each of them counts; as the scenario says if it is missing."
+    )
+    timeout: Duration = Field(
+        30.0, description="The play ends after so long in any case; else as the scenario says."
+    )
+    patience: Duration = Field(
+        4.0, description="It ends when nothing happened for so long; else as the scenario says."
+    )
+
+
+class SuiteShape(Shape):
+    """A suite: the scenarios of one assignment, and what each counts."""
+
+    suite: Text = Field(description="The title of the assignment.", examples=["Lab 2: mail"])
+    from_: Text = Field(
+        "",
+        alias="from",
+        description="The folder of the scenarios, from this file on; the next scenarios/ upwards "
+        "if it is missing.",
+    )
+    scenarios: list[
+        Annotated[
+            Annotated[Text, Tag("<text>")] | Annotated[PickShape, Tag("<mapping>")],
+            Discriminator(_form),
+        ]
+    ] = Field(
+        description="What is played, in this order: ids and patterns such as smtp-client/*, or "
+        "mappings with points.",
+        examples=[["smtp-client/greeting", {"scenario": "smtp-client/delivery", "points": 3}]],
+    )
+
+
 # -- implementations and roles --------------------------------------------------------
 
 

@@ -136,6 +136,7 @@ _EXAMPLES = {
     "kind": "write what the actor is: smtp, http, udp, tcp, dns, terminal, closed, filtered or "
     "unreachable",
     "number": "an item is a text, or {number: {near: WORDS, is: N}}",
+    "scenarios": "list some, such as [smtp-client/*]",
     "run": "write the command line: run: [python3, client.py]",
     "name": "write whose programs these are",
 }
@@ -230,6 +231,7 @@ _SUCH_AS = {
     "pages": "a mapping of paths and pages such as {/index.html: Hello}",
     "mailboxes": "a list of addresses such as [bo@example.test]",
     "values": "a mapping of names and texts such as {recipient: bo@example.test}",
+    "scenarios": "a list such as [smtp-client/delivery, http-client/*]",
     "cases": "a list of mappings such as [{address: ann}, {address: bo}]",
     "files": 'a mapping of files such as {"Log-*.txt": "*sent*"}',
     "expected failures": (

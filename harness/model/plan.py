@@ -33,6 +33,7 @@ class Plan:
     folder: Path | None = None
     values: Mapping[str, Value] | None = None  # the role's parameters
     skipped: str | None = None
+    suite: str | None = None  # the file of the suite that picked it
     expected_failure: ExpectedFailure | None = None
     open: bool = True
     implementation: str = ""  # whose program it is: its name, and the path as it was given

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
+
+from harness.model.suite import matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +96,7 @@ class ExpectedFailure:
 
     def means(self, name: str) -> bool:
         """Whether it is about the scenario or the play of this name."""
-        return bool(re.fullmatch(".*".join(map(re.escape, self.pattern.split("*"))), name))
+        return matches(self.pattern, name)
 
 
 @dataclass(frozen=True, slots=True)

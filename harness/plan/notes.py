@@ -34,7 +34,7 @@ def about_nothing(
     """
     if not implementation.expected_failures:
         return []
-    loaded = {name for scenario in scenarios for name in _names_of_plays(scenario)}
+    loaded = {name for scenario in scenarios for name in names_of_plays(scenario)}
     unknown = {*others} - loaded
     known = sorted(loaded | unknown)
     roles = {name.partition("/")[0] for name in known}
@@ -54,7 +54,8 @@ def _hint(expected: ExpectedFailure, known: Sequence[str]) -> str:
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
-def _names_of_plays(scenario: Scenario) -> Iterator[str]:
+def names_of_plays(scenario: Scenario) -> Iterator[str]:
+    """The id of a scenario, and all that its plays may be called."""
     cases, ways = [case.name for case in scenario.cases], scenario.pieces
     yield scenario.id
     for label in (*cases, *ways, *(f"{case},{way}" for case in cases for way in ways)):

@@ -3,12 +3,14 @@
 from harness.report.again import again
 from harness.report.folder import check_folder, keep
 from harness.report.junit import junit
+from harness.report.points import Points, points
 from harness.report.results import RunFacts, results, results_text
 from harness.report.target import Target
-from harness.report.text import failure_text, fallback_text, one_line, summary
+from harness.report.text import failure_text, fallback_text, one_line, points_text, summary
 from harness.report.transcript import transcript
 
 __all__ = [
+    "Points",
     "RunFacts",
     "Target",
     "again",
@@ -18,6 +20,8 @@ __all__ = [
     "junit",
     "keep",
     "one_line",
+    "points",
+    "points_text",
     "results",
     "results_text",
     "summary",

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 def again(plan: Plan, *, options: Sequence[str] = (), command: Sequence[str] = ()) -> str:
     """The command that plays this plan again, exactly, to be pasted into a shell."""
-    file = plan.scenario.file
-    words = ["wirelab", "run", f"{file}[{plan.label}]" if plan.label else file, *options]
+    file, label = (plan.suite, plan.id) if plan.suite else (plan.scenario.file, plan.label)
+    words = ["wirelab", "run", f"{file}[{label}]" if label else file, *options]
     return shlex.join([*words, "--", *command] if command else words)

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.model.verdict import Finding, Outcome, Verdict
+from harness.report.points import points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from harness.model.plan import Plan
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is true of a run as a whole."""
+    """What is true of a run as a whole; `plans` are all that were chosen, if that is known."""
 
     network: str
     seed: int
@@ -25,11 +28,14 @@ class RunFacts:
     duration_s: float
     implementation: str
     path: str
+    suite: str | None = None
+    plans: tuple[Plan, ...] = ()
 
 
 def results(verdicts: Sequence[Verdict], facts: RunFacts) -> dict[str, Any]:
     """The run as plain data, ready for JSON; names and shape are fixed."""
     counts = Counter(verdict.outcome for verdict in verdicts)
+    total = points(verdicts, facts.plans)
     data = {
         "wirelab": __version__,
         "network": facts.network,
@@ -38,6 +44,8 @@ def results(verdicts: Sequence[Verdict], facts: RunFacts) -> dict[str, Any]:
         "duration_s": round(facts.duration_s, 3),
         "implementation": {"name": facts.implementation, "path": facts.path},
         "scenarios": [_scenario(verdict) for verdict in verdicts],
+        "suite": facts.suite,
+        "points": {"earned": total.earned, "of": total.of, "unjudged": total.unjudged},
         "summary": {outcome.value: counts[outcome] for outcome in Outcome},
     }
     return {key: _writable(value) for key, value in data.items()}

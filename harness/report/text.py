@@ -12,9 +12,12 @@ from harness.model.pieces import WHOLE, in_words
 from harness.model.scenario import Level
 from harness.model.verdict import Finding, Mark, Outcome, Rung, Verdict
 from harness.notation import escape
+from harness.report.points import points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from harness.report.results import RunFacts
 
 _WIDTH = 60  # of the left column; places and remarks stand in the right one
 _LABEL = 6
@@ -113,6 +116,11 @@ def summary(
     by_chance = seed is not None and any(v.plan.scenario.by_chance for v in verdicts)
     facts = f"network: {network}" + (f", seed: {seed}" if by_chance else "")
     return f"{told} in {seconds:.1f} s ({facts})"
+
+
+def points_text(verdicts: Sequence[Verdict], facts: RunFacts) -> str:
+    """`points: 7 of 10 (Lab 2: mail)`: the line below the summary of a suite."""
+    return harmless(f"points: {points(verdicts, facts.plans)} ({facts.suite})")
 
 
 def fallback_text(why: str) -> str:

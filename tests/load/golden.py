@@ -14,13 +14,14 @@ from pathlib import Path
 from harness.errors import AuthorError
 from harness.load import load_implementation, load_roles, load_scenario, schema_text
 from harness.load.roles import read_roles
+from harness.pipeline import check
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "fixtures" / "bad_scenarios"
 #: Where the JSON Schema of each kind of file is published.
 PUBLISHED = {
     of: ROOT / "scenarios" / f"{of}.schema.json"
-    for of in ("scenario", "shared", "implementation", "roles")
+    for of in ("scenario", "shared", "suite", "implementation", "roles")
 }
 
 
@@ -35,6 +36,8 @@ def complaints(name: str) -> str:
     try:
         if name.startswith("implementation-"):
             load_implementation(path, load_roles())
+        elif name.startswith("suite-"):
+            return "".join(f"{problem}\n" for problem in check([str(path)])[1])
         elif name.startswith("roles-"):
             read_roles(path, load_roles())
         else:
