@@ -56,6 +56,7 @@ _ALL = _CLONE_NEWUSER | _CLONE_NEWPID | _CLONE_NEWNET | _CLONE_NEWNS | _CLONE_NE
 _CLONE3 = 435  # the same number on every architecture
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}  # elsewhere its arguments differ
 _CLONE_ARGS = struct.Struct("=8Q")  # struct clone_args, version 0
+_MS_RDONLY, _MNT_DETACH = 0x1, 0x2
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC = 0x2, 0x4, 0x8, 0x1000, 0x4000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 24, 38, 47
 _PR_CAP_AMBIENT_RAISE = 2
@@ -279,6 +280,24 @@ class Room:
         for folder in {os.path.realpath("/run"), os.path.realpath("/var/run")}:
             if os.path.isdir(folder):  # noqa: PTH112 - no pathlib here
                 _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=16m")
+
+        self._show_own_links()
+
+    def _show_own_links(self) -> None:
+        """Have /sys tell of the links of the host in place of the machine's.
+
+        Where a container hides parts of /sys the kernel allows no other one: it stays as it is.
+        """
+        own = "/run/.sys"
+        os.mkdir(own)  # noqa: PTH102 - no pathlib here
+        try:
+            _mount("sysfs", own, "sysfs", _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+            for folder in ("/class/net", "/devices/virtual/net"):
+                _mount(own + folder, "/sys" + folder, "none", _MS_BIND | _MS_REC)
+            _check(_libc.umount2(own.encode(), _MNT_DETACH))
+        except OSError:
+            pass
+        os.rmdir(own)  # noqa: PTH106 - as above
 
     def _mount_names(self) -> None:
         self._hosts = _put("/etc/hosts", "127.0.0.1 localhost\n")

@@ -79,6 +79,7 @@ SCRIPTS = {
     "protected /proc/sys": (
         "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys"
     ),
+    "masked /sys": "mount -t tmpfs -o ro none /sys/kernel",
     "masked /proc": (
         "for f in kcore keys timer_list; do"
         " [ ! -e /proc/$f ] || mount --bind /dev/null /proc/$f || exit 9; done &&"

@@ -594,6 +594,19 @@ def test_the_program_is_nobody_special_and_sees_nobody_else() -> None:
     assert said == [["0" * 16], "1", room.USER, room.USER, True]
 
 
+@pytest.mark.skipif(not Path("/sys/class/net/lo").exists(), reason="there is no /sys")
+def test_the_program_sees_the_links_of_its_own_host() -> None:
+    code = """
+links = sorted(os.listdir("/sys/class/net"))
+told = [open(f"/sys/class/net/{link}/mtu").read().strip() for link in links]
+tell([links, sorted(name for _, name in socket.if_nameindex()), told, os.listdir("/run")])
+"""
+    links, named, sizes, run_folder = run(lambda network: told(network, code))
+    assert links == named == ["eth0", "lo"]
+    assert sizes[0] == str(room.MTU)
+    assert ".sys" not in run_folder
+
+
 def test_process_1_cannot_be_ended_stopped_or_read() -> None:
     code = (
         "import signal\n"
