@@ -43,6 +43,7 @@ def played(group: str, times: int = 1) -> dict[str, set[Outcome]]:
         ),
         ("c", "cc", {"udp-ping-client/loss", *PINGS}),
         ("java", "java", {"smtp-client/one-mail"}),
+        ("asking", "python3", {"smtp-client/one-mail"}),
     ],
 )
 def test_what_is_hard_coded_is_true(group: str, tool: str, ids: set[str]) -> None:

@@ -425,7 +425,10 @@ class ScreenEar(StreamEar):
         for text in lines:
             start += len(text) + 1
             for candidate in candidates:
-                match = match_whole(candidate[1].entry.text, text.rstrip("\r"), self._bound)
+                line, pattern = text.rstrip("\r"), candidate[1].entry.text
+                match = match_whole(pattern, line, self._bound)
+                # a blank behind a prompt is seen by nobody, and an exchange cannot end in one
+                match = match or match_whole(pattern, line.rstrip(" "), self._bound)
                 if match:
                     return candidate, Match(start, match.bindings)
         if lines or self._read[0] != readers:

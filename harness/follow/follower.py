@@ -100,7 +100,12 @@ class Follower:
         if event.what in (What.HEARD, What.SAID):
             self._bytes(event, said=event.what is What.SAID)
         elif event.what in SEEN:
-            self._screen(event)
+            self._screen(event, event.data)
+        elif event.what is What.ANSWERED:
+            typed = decode(event.data).rstrip("\n")
+            act = f"`{event.note}` is answered `{typed}`"
+            self.transcript.append(Utterance(event.at, PROGRAM, 1, act=act))
+            self._screen(event, b"\n")  # as on every terminal that shows what is typed
         elif event.what in (What.FAULT, What.HURRIED) or self._happened_to_an_actor(event):
             number = event.connection or 1
             self.transcript.append(Utterance(event.at, event.actor, number, act=event.note))
@@ -296,12 +301,13 @@ class Follower:
         if framing and (data := framing.rest()):
             self._message(key, at, Message(False, data, (decode(data),), whole=False))
 
-    def _screen(self, event: Event) -> None:
+    def _screen(self, event: Event, data: bytes) -> None:
         for actor in self._cast.values():
             if actor.kind is ActorKind.TERMINAL:
-                message = Message(said=False, data=event.data, texts=(decode(event.data),))
+                message = Message(said=False, data=data, texts=(decode(data),))
                 utterance = Utterance(event.at, actor.name, 1, message)
-                self.transcript.append(utterance)
+                if event.what in SEEN:
+                    self.transcript.append(utterance)
                 if ear := self._ears.get((actor.name, None)):
                     self._hears(ear, utterance)
 

@@ -14,6 +14,7 @@ from harness.load.shapes import NOT_YET, shape_of
 from harness.load.wording import suggest
 from harness.model.command import PlaceholderError, placeholder_names, placeholders
 from harness.model.program import ExpectedFailure, Implementation, Program, Role
+from harness.notation import NotationError, parse_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,13 +118,29 @@ class _Reader:
         for name, text in shape.env.items():
             for message in placeholder_problems(text, role):
                 self._document.complain((*path, "env", name), message)
+        self._check_asks(path, role, shape)
         return Program(
             role=role.name,
             run=tuple(shape.run),
             env=dict(shape.env),
             addresses=self._addresses(role, shape),
+            asks=dict(shape.asks),
             line=self._document.key_place(path).line,
         )
+
+    def _check_asks(self, path: tuple[str, str], role: Role, shape: ProgramShape) -> None:
+        for pattern, text in shape.asks.items():
+            place = (*path, "asks", pattern)
+            try:
+                if parse_pattern(pattern).matches_everything or not pattern.strip():
+                    message = 'this is every line; write what the prompt says: "*ecipient*"'
+                    self._document.complain(place, message, key=True)
+            except NotationError as error:
+                self._document.complain(place, error.message, key=True)
+            if not text.isprintable():
+                self._document.complain(place, "an answer is one line")
+            for message in placeholder_problems(text, role):
+                self._document.complain(place, message)
 
     def _addresses(self, role: Role, shape: ProgramShape) -> dict[str, str]:
         """The keys beside `run` and `env`: endpoints that the program has hard-coded."""
@@ -188,4 +205,4 @@ def _unknown(role: Role, key: str) -> str:
     if key == "server":
         names = ", ".join(role.endpoints)
         return f"{role.name} has several endpoints; name the one that is hard-coded: {names}"
-    return f"unknown key `{key}`{suggest(key, ['run', 'env', *role.endpoints])}"
+    return f"unknown key `{key}`{suggest(key, ['run', 'env', 'asks', *role.endpoints])}"

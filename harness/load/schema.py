@@ -935,6 +935,12 @@ class ProgramShape(Shape):
     env: dict[Text, Text] = Field(
         {}, description="Environment variables; the same words in braces may stand in them."
     )
+    asks: dict[Text, Text] = Field(
+        {},
+        description="What is typed where the program asks its user, by a pattern of the prompt; "
+        "the same words in braces, and a list gives one answer each time.",
+        examples=[{"*ecipient*": "{to}"}],
+    )
 
 
 def _reason(value: Any) -> str:

@@ -82,6 +82,14 @@ def command_line(plan: Plan, addresses: Mapping[str, str]) -> tuple[list[str], d
     return argv, env
 
 
+def answers(plan: Plan, addresses: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Patterns of prompts, and what is answered to each: once for each item of a list."""
+    if plan.program is None or not plan.program.asks:
+        return []
+    values = _values(plan, addresses)
+    return [(p, tuple(_arguments(text, values))) for p, text in plan.program.asks.items()]
+
+
 def _values(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Value]:
     places = _places(plan, addresses)
     parameters = substitute(dict(plan.values or {}), places)

@@ -66,13 +66,15 @@ class Program:
     """How an implementation plays one role.
 
     `run` is the command line with `{host}`, `{port}`, `{parameter}` still in it;
-    `addresses` are endpoints that are hard-coded in the program (`host:port` by name).
+    `addresses` are endpoints that are hard-coded in the program (`host:port` by name); `asks`
+    what is answered to its prompts, by pattern, as open as the command line.
     """
 
     role: str
     run: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     addresses: Mapping[str, str] = field(default_factory=dict)
+    asks: Mapping[str, str] = field(default_factory=dict)
     line: int = field(default=0, compare=False)
 
 

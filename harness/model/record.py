@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PROGRAM = "program"
 
@@ -44,6 +44,7 @@ class What(StrEnum):
     LISTENING = "listening"  # facts host, port
     SCREEN = "screen"  # bytes of its standard output
     ERRORS = "errors"  # bytes on its standard error
+    ANSWERED = "answered"  # a prompt of the program, for its user; data: what was typed; note: it
     FLOODED = "flooded"  # note: the stream that passed its limit
     CROWDED = "crowded"  # it had as many processes as it may have; note: how many
     EXITED = "exited"  # facts status, or signal
@@ -103,7 +104,7 @@ class Record:
 
         What a program left of a line is no beginning of its next life's first line.
         """
-        texts = [b"".join(event.data for event in life.of(*whats)) for life in self.lives]
+        texts = [_text(life.of(*whats, What.ANSWERED)) for life in self.lives]
         *ended, last = filter(None, texts) if any(texts) else [b""]
         return b"".join(text.removesuffix(b"\n") + b"\n" for text in ended) + last
 
@@ -144,3 +145,14 @@ class Record:
     @property
     def duration(self) -> float:
         return self.events[-1].at if self.events else 0.0
+
+
+def _text(events: Iterable[Event]) -> bytes:
+    """What was printed; where a prompt was answered a new line begins, as on every terminal."""
+    text = b""
+    for event in events:
+        if event.what is not What.ANSWERED:
+            text += event.data
+        elif text and not text.endswith(b"\n"):
+            text += b"\n"
+    return text

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from harness.follow import Follower
 from harness.launch import Launched, Ready, start
-from harness.model.command import command_line
+from harness.model.command import answers, command_line
 from harness.model.dates import dates_in
 from harness.model.names import first_addresses, is_one_address
 from harness.model.pieces import WHOLE
 from harness.model.record import PLAY_IS_OVER, PROGRAM, Record, What
 from harness.model.scenario import ActorKind, Tls, everybody, split_address
 from harness.network import open_network
+from harness.notation import parse_pattern
 from harness.peers import Authority, Peer, Setting, make_peer
 from harness.peers.trust import with_own
 from harness.record import Recorder
 from harness.run.acts import GRACE_SECONDS, SETTLED_SECONDS, Acts
+from harness.run.prompts import Prompts
 from harness.run.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -156,12 +158,29 @@ class _Play:
         if self._program:
             self._program.type(data)
 
+    def _answer_prompts(self) -> None:
+        """What the program asks its user is answered as the implementation file has it."""
+        asked = answers(self._plan, self._recorder.record.addresses)
+        if asked:
+            patterns = [(parse_pattern(pattern), texts) for pattern, texts in asked]
+            self._recorder.listen(Prompts(patterns, self._answer_later).see)
+
+    def _answer_later(self, prompt: str, keys: bytes) -> None:
+        """Everybody shall know of the prompt before anybody knows of its answer."""
+
+        def answer() -> None:
+            self._recorder.note(What.ANSWERED, PROGRAM, data=keys, note=prompt)
+            self._type(keys)
+
+        asyncio.get_running_loop().call_soon(answer)
+
     async def _start_program(self) -> Launched:
         argv, env = command_line(self._plan, self._recorder.record.addresses)
         if any(actor.tls is not Tls.NONE for actor in self._plan.scenario.cast.values()):
             authority = self._stage.authority
             self._network.trust(authority.system_files)
             env = with_own(authority.environment, env)
+        self._answer_prompts()
         self._program = await start(
             self._network,
             argv,
