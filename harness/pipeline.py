@@ -6,9 +6,13 @@ have them played, and show the verdicts.
 
 from __future__ import annotations
 
+import asyncio
+import difflib
 import os
 import random
 import shlex
+import tempfile
+import textwrap
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import report
-from harness.author import starter
+from harness.author import (
+    NotBlessedError,
+    agreed,
+    check_blessable,
+    exchange_text,
+    starter,
+    told,
+    with_exchange,
+)
 from harness.errors import (
     AuthorError,
     MachineError,
@@ -37,6 +49,7 @@ from harness.load import (
     is_suite,
     load_implementation,
     load_roles,
+    load_scenario,
     load_scenarios,
     load_suite,
     slug_of,
@@ -45,8 +58,11 @@ from harness.load import (
 from harness.load.wording import suggest
 from harness.model.needs import NEEDS
 from harness.model.program import ExpectedFailure, Implementation, Program
+from harness.model.record import PROGRAM
+from harness.model.scenario import Level
 from harness.model.verdict import Outcome, Verdict
 from harness.network import rung_of, why_not_private
+from harness.notation import parse_exchange
 from harness.plan import make_plans
 from harness.plan.choice import check_cases, choose, keyword_filter
 from harness.plan.notes import about_nothing, names_of_plays, notes
@@ -367,6 +383,85 @@ def again(plan: Plan, request: Request) -> str:
     """The command that plays this plan again."""
     seed = ("--seed", str(request.seed)) if plan.scenario.by_chance else ()
     return report.again(plan, options=(*request.options, *seed), command=request.command)
+
+
+# -- blessing -------------------------------------------------------------------------
+
+
+def bless(plan: Plan, request: Request) -> str:
+    """Make what a program does the exchange of its scenario; how the file changed, as a diff.
+
+    It is played twice, to see what varies, and once more by what will be written.
+
+    Raises:
+        NotBlessedError: it cannot be done; says why, and the file is as it was.
+        MachineError: the file cannot be written.
+    """
+    scenario = plan.scenario
+    if plan.skipped is not None:
+        raise NotBlessedError(f"{plan.id} is not played: {plan.skipped}")
+    if plan.case is not None:
+        raise NotBlessedError(f"{scenario.file} has cases, which one transcript cannot speak for")
+    if scenario.by_chance:
+        raise NotBlessedError(f"{scenario.file} leaves to chance what goes wrong; name it instead")
+    check_blessable(scenario)
+    plan = replace(plan, pieces=None)
+    records = [_witnessed(plan, request) for _ in range(2)]
+    first, second = (told(plan, record) for record in records)
+    path = Path(scenario.file)
+    before = path.read_bytes().decode()
+    exchange = exchange_text(before, agreed(first, second), file=scenario.file)
+    after = with_exchange(before, exchange, file=scenario.file)
+    if after == before:
+        return ""
+    _check_blessed(plan, exchange, request)
+    _put(path, before, after, plan.role)
+    old, new = (text.splitlines(keepends=True) for text in (before, after))
+    return "".join(difflib.unified_diff(old, new, scenario.file, scenario.file))
+
+
+def _witnessed(plan: Plan, request: Request) -> Record:
+    """The record of a play in which the program did nothing that is wrong in itself."""
+    verdict, record = _recorded(plan, request)
+    for finding in verdict.findings:
+        if finding.level is Level.MUST and finding.actor == PROGRAM:
+            raise NotBlessedError(f"{plan.id}: {finding.headline}  Nothing was written.")
+    return record
+
+
+def _recorded(plan: Plan, request: Request) -> tuple[Verdict, Record]:
+    with tempfile.TemporaryDirectory(prefix="wirelab-") as folder:
+        [verdict] = asyncio.run(play_all([plan], replace(request, out=folder)))
+        if verdict.outcome is Outcome.ERROR:
+            raise NotBlessedError(f"{plan.id}: {verdict.reason}")
+        return verdict, read_run(Path(str(verdict.run_folder)))[1]
+
+
+def _check_blessed(plan: Plan, exchange: str, request: Request) -> None:
+    """See that the scenario, as it would be written, passes."""
+    parsed, mistakes = parse_exchange(exchange)
+    if mistakes:
+        raise NotBlessedError(f"{plan.id}: what came cannot be written: {mistakes[0]}")
+    scenario = replace(plan.scenario, exchange=parsed)
+    verdict, _ = _recorded(replace(plan, scenario=scenario, open=True), request)
+    if verdict.outcome is not Outcome.PASSED:
+        text = _story(replace(verdict, run_folder=None), again(plan, request))
+        raise NotBlessedError(
+            f"{plan.id} would not pass, played by its own transcript; nothing was written:\n\n"
+            f"{textwrap.indent(exchange, '    ')}\n{text}"
+        )
+
+
+def _put(path: Path, before: str, after: str, role: Role) -> None:
+    """Write the file; it is as it was where what was written cannot be read."""
+    try:
+        path.write_bytes(after.encode())
+        load_scenario(path, {role.name: role})
+    except OSError as error:
+        raise MachineError(f"{path} cannot be written: {error.strerror}") from error
+    except AuthorError as error:
+        path.write_bytes(before.encode())
+        raise NotBlessedError(f"what came cannot be written: {error.problems[0]}") from error
 
 
 # -- reporting ------------------------------------------------------------------------

@@ -205,6 +205,9 @@ def _asked(paths: tuple[str, ...]) -> tuple[str, ...]:
     help="Where run folders are kept.",
 )
 @click.option("-x", "stop", is_flag=True, help="Stop at the first failure.")
+@click.option(
+    "--bless", is_flag=True, help="Write what the program does into the scenario, as its exchange."
+)
 @_with_files
 @click.pass_obj
 def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
@@ -218,6 +221,8 @@ def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
 
     if obj["cut"] and not obj["command"]:
         raise click.UsageError("a command line must follow `--`")
+    if options["bless"] and (options["json_file"] or options["junit"]):
+        raise click.UsageError("`--bless` writes scenarios and no results")
     request = pipeline.Request(
         paths=_asked(paths),
         implementation=options["implementation"],
@@ -235,7 +240,27 @@ def run(obj: dict[str, Any], /, paths: tuple[str, ...], **options: Any) -> int:
     if not programme.plans:
         click.echo("wirelab: no scenario was chosen, so nothing was played", err=True)
         return WRONG_INPUT
+    if options["bless"]:
+        return _bless(programme, request)
     return _play(programme, request, options)
+
+
+def _bless(programme: Programme, request: Request) -> int:
+    """Bless each scenario once, whatever its cases and pieces; 1 if one of them cannot be."""
+    from harness import pipeline  # noqa: PLC0415
+    from harness.author import NotBlessedError  # noqa: PLC0415
+
+    status = 0
+    for file, plan in {plan.scenario.file: plan for plan in programme.plans}.items():
+        try:
+            diff = pipeline.bless(plan, request)
+        except NotBlessedError as error:
+            _complain(str(error))
+            status = FAILED
+            continue
+        click.echo(diff, nl=False)
+        click.echo(f"blessed {file}" if diff else f"{file} says so already")
+    return status
 
 
 def _play(programme: Programme, request: Request, options: dict[str, Any]) -> int:
