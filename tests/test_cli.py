@@ -231,11 +231,8 @@ class TestListing:
         assert "scenarios/echo-client/bad.yaml:1:1: " in err
 
     def test_list_tells_id_and_title(self, course: Path, wirelab: Wirelab) -> None:
-        assert wirelab("list") == (
-            0,
-            "echo-client/upper  The client sends what its user types and shows the answer\n",
-            "",
-        )
+        title = "The client sends what its user types and shows the answer"
+        assert wirelab("list") == (0, f"echo-client/upper  {title}  (tags: first)\n", "")
 
     def test_roles_tell_endpoints_and_parameters(self, wirelab: Wirelab) -> None:
         status, out, _ = wirelab("roles", "smtp-client")

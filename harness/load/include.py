@@ -93,7 +93,7 @@ def _search(document: Document, path: Path, name: str) -> FilePath | None:
     folders = [beside, beside.parent]
     file = next((f / name for f in folders if name and (f / name).is_file()), None)
     if file is None:
-        known = [each.name for f in folders for each in sorted(f.glob("_*.yaml"))]
+        known = [each.name for f in folders for each in sorted(f.glob("_*.yaml")) if each.is_file()]
         places = " or ".join(_as_given(f, document.file) for f in folders)
         hint = suggest(name, known) if known else ""
         document.complain(path, f"there is no `{name}` in {places}{hint}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
@@ -181,7 +182,16 @@ class _Maker:
             },
         )
         # the values of a case come in when its play is planned, those of the scenario with them
-        return scenario if cases else substitute(scenario, shape.values)
+        return scenario if cases or not shape.values else self._filled(scenario)
+
+    def _filled(self, scenario: Scenario) -> Scenario:
+        """The scenario with its values; most actors hold none, and are much to look through."""
+        holding = {path[1] for path, _ in self._holes if path[0] == "cast" and len(path) > 1}
+        cast = {
+            name: substitute(actor, self._shape.values) if name in holding else actor
+            for name, actor in scenario.cast.items()
+        }
+        return replace(substitute(replace(scenario, cast={}), self._shape.values), cast=cast)
 
     def _complain(self, path: Path, message: str, *, key: bool = False) -> None:
         self._document.complain(path, message, key=key)
@@ -410,7 +420,7 @@ class _Maker:
             used.add(name)
             if name not in known and not is_date(name):
                 self._document.complain_at(place, _unknown_parameter(name, known, self._role))
-        for path, name in self._parameters_of_data():
+        for path, name in self._holes:
             used.add(name)
             if name not in known and not is_date(name):
                 self._complain(path, _unknown_parameter(name, known, self._role))
@@ -432,6 +442,11 @@ class _Maker:
         """Where `${name}` stands in a line of the exchange."""
         found = re.search(rf"\$\{{\s*{re.escape(name)}\s*\}}", self._document.source[line - 1])
         return Place(line, found.start() + 1 if found else 1)
+
+    @cached_property
+    def _holes(self) -> list[tuple[Path, str]]:
+        """Every `${name}` outside the exchange that is filled in before the play."""
+        return list(self._parameters_of_data())
 
     def _parameters_of_data(self) -> Iterator[tuple[Path, str]]:
         for path, text in _texts(self._document.data, ()):

@@ -59,7 +59,7 @@ def _tell(
 ) -> None:
     path = _written(document, _path(detail["loc"]))
     what = detail["type"]
-    if what == "extra_forbidden":
+    if what in {"extra_forbidden", "invalid_key"}:
         known = _keys_of_actor(document, path) or _keys(kind, detail["loc"][:-1])
         message = _unknown(path[-1], known, detail["input"])
         document.complain(path, message, key=True)

@@ -276,6 +276,15 @@ def test_several_actors_may_play_one_endpoint(load: Loader) -> None:
     assert {actor.plays for actor in scenario.cast.values()} == {"target"}
 
 
+def test_a_key_that_is_a_number_is_an_unknown_key(load: Loader) -> None:
+    """And no other matter of types."""
+    with pytest.raises(AuthorError) as raised:
+        load(CLIENT + "1: one\n" + HEARS)
+    assert [problem.message.partition(";")[0] for problem in raised.value.problems] == [
+        "unknown key `1`"
+    ]
+
+
 # -- cases and program ----------------------------------------------------------------
 
 
