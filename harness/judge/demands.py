@@ -64,6 +64,7 @@ def _unmet_heard(demand: HeardDemand, scenario: Scenario, record: Record) -> Ite
         expected=expected,
         observed=observed,
         ladder=last_messages(record, demand.actor, framing=framing),
+        missing=number < demand.count,
     )
 
 
@@ -107,6 +108,9 @@ def _findings(
             expected=fault.expected,
             observed=fault.observed,
             ladder=fault.ladder,
+            alike=fault.alike,
+            name=fault.name,
+            missing=fault.missing,
         )
 
 

@@ -37,6 +37,7 @@ def unmet_exit(demand: ExitDemand, scenario: Scenario, record: Record) -> Iterat
     crashed = "signal" in end.facts and not stops
     if crashed or any(_is(end, way) for way in demand.allowed):
         return
+    words = last_words(life)
     wanted = " or ".join(_shown(way) for way in demand.allowed)
     yield Finding(
         level=demand.level,
@@ -47,7 +48,8 @@ def unmet_exit(demand: ExitDemand, scenario: Scenario, record: Record) -> Iterat
         expected=" or ".join(map(str, demand.allowed)),
         observed=exit_text(end).removeprefix("exit status "),
         at_s=end.at,
-        ladder=last_words(life),
+        ladder=words,
+        missing=end.facts.get("status", 0) != 0 and not words,  # it says that it has failed
         cause=end.facts.get("status", 1) != 0 and not record.of(What.HEARD, What.OPENED),
     )
 

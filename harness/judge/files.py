@@ -70,11 +70,13 @@ def _became(check: Became, touched: Sequence[Event], glob: str, record: Record) 
             yield Fault(headline, f"no {glob}", ", ".join(names), rungs)
     elif not any(_is(event, check.state) for event in touched):
         headline = f"The program {check.state} no file {glob}."
-        yield Fault(headline, f"{glob}: {check.state}", _told(record), _all(record))
+        expected = f"{glob}: {check.state}"
+        yield Fault(headline, expected, _told(record), _all(record), missing=True)
 
 
 def _none_left(glob: str, record: Record) -> Fault:
-    return Fault(f"The program left no file {glob}.", glob, f"files: {_told(record)}", _all(record))
+    headline, observed = f"The program left no file {glob}.", f"files: {_told(record)}"
+    return Fault(headline, glob, observed, _all(record), missing=True)
 
 
 def _not_read(event: Event) -> Fault:

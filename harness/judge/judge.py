@@ -10,6 +10,7 @@ from harness.judge.clocks import untimely_lines
 from harness.judge.demands import unmet
 from harness.judge.exchange import missed_lines
 from harness.judge.program import faults_of_program, names_of_nobody, not_played
+from harness.judge.together import as_consequences, told_together, with_names
 from harness.model.record import Record, What
 from harness.model.scenario import (
     HeardDemand,
@@ -94,15 +95,23 @@ def _findings(plan: Plan, record: Record, follower: Follower) -> list[Finding]:
     if finding := not_played(plan, scenario, record):
         return [finding]
     first, last = faults_of_program(plan, scenario, record, _awaited_ends(follower))
-    demanded = [
-        finding for demand in scenario.demands for finding in unmet(demand, scenario, record)
-    ]
     missed = missed_lines(scenario, follower) + untimely_lines(scenario, follower)
+    demanded = told_together(as_consequences(missed, _demanded(plan, scenario, record)))
     if first and _came_first(scenario, missed, first[0]):
         # an actor that is sent something wrong hangs up, which some programs do not survive
         first = [replace(finding, cause=False) for finding in first]
         return _once([*missed, *first, *demanded, *last])
     return _once([*first, *missed, *demanded, *last])
+
+
+def _demanded(plan: Plan, scenario: Scenario, record: Record) -> list[Finding]:
+    """What was not found at the end; addresses of this play are told whose they are."""
+    return [
+        finding
+        for written, demand in zip(plan.scenario.demands, scenario.demands, strict=True)
+        if (missed := unmet(demand, scenario, record))
+        for finding in with_names(missed, written, record.addresses)
+    ]
 
 
 def _awaited_ends(follower: Follower) -> set[float]:

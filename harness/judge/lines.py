@@ -71,6 +71,9 @@ class Fault(NamedTuple):
     expected: str
     observed: str
     ladder: tuple[Rung, ...]
+    alike: str = ""  # see `Finding`
+    name: str = ""
+    missing: bool = False
 
 
 def lines_of(text: str) -> list[str]:
@@ -95,16 +98,15 @@ def _missing(check: Has, lines: Sequence[str], name: str) -> Fault | None:
     if any(meets(check.pattern, line) for line in lines):
         return None
     ladder = _near_miss(check.pattern, lines) or shown_lines(lines)
-    return Fault(
-        _no_line(check.pattern, name), shown_pattern(check.pattern), "no such line", ladder
-    )
-
-
-def _no_line(pattern: Template, name: str) -> str:
-    match pattern.parts:
+    shown = shown_pattern(check.pattern)
+    one, several = f"No line of {name} matches {{}}.", f"No lines of {name} match {{}}."
+    what = quoted(shown)
+    match check.pattern.parts:
         case (Anything(), Literal(text), Anything()):
-            return f"{capital(name)} nowhere shows {quoted_text(text)}."
-    return f"No line of {name} matches {quoted(shown_pattern(pattern))}."
+            one = several = f"{capital(name)} nowhere shows {{}}."
+            what = quoted_text(text)
+    headline = one.replace("{}", what)
+    return Fault(headline, shown, "no such line", ladder, several, what, missing=True)
 
 
 def _forbidden(check: Lacks, lines: Sequence[str], name: str) -> Fault | None:

@@ -79,6 +79,11 @@ def _number_finding(
         expected=expected,
         observed=observed,
         ladder=subjects or last_messages(record, *servers),
+        alike=""
+        if events
+        else f"The mailboxes {{}} hold no mail, where {expected} should be in each.",
+        name=demand.address,
+        missing=len(events) < len(demand.mails),
     )
 
 

@@ -42,6 +42,9 @@ def unmet_wire(demand: TextDemand, scenario: Scenario, record: Record) -> Iterat
             expected=fault.expected,
             observed=fault.observed,
             ladder=fault.ladder if forbidden else evidence,
+            alike=fault.alike,
+            name=fault.name,
+            missing=fault.missing,
         )
 
 

@@ -51,6 +51,10 @@ class Finding:
     `headline` is a sentence for the program's author; `expected` and `observed` are in
     the notation, with every byte visible; `why` is the scenario's reason.  Behind a `cause`
     come findings that probably follow from it.
+
+    Findings of the same `alike`, a sentence with `{}` for their `name`, can be told as one; its
+    `more_lines` are those of the others.  What is `missing` at the end may only follow from
+    what went wrong before; then it `follows`.
     """
 
     level: Level
@@ -65,6 +69,11 @@ class Finding:
     ladder: tuple[Rung, ...] = ()
     cause: bool = False
     instead: bool = False  # something else came, and was not just missing
+    alike: str = ""
+    name: str = ""
+    more_lines: tuple[int, ...] = ()
+    missing: bool = False
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

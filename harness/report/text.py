@@ -46,10 +46,10 @@ def failure_text(verdict: Verdict, *, implementation: str = "", again: str = "")
     if verdict.reason:
         lines += [f"  {verdict.reason}", ""]
     main = _main(verdict)
-    told = main[:1] if main and main[0].cause else main
+    told = main[:1] if main and main[0].cause else [f for f in main if not f.follows]
     for _, group in groupby(told, key=lambda finding: (finding.actor, finding.ladder)):
         lines += [*_block(list(group), dict(verdict.places)), ""]
-    lines += [_line("then", finding) for finding in main[len(told) :]]
+    lines += [_line("then", finding) for finding in main if finding not in told]
     lines += [_line("also", finding) for finding in _also(verdict)]
     if verdict.outcome is Outcome.FAILED and (way := in_words(verdict.plan.pieces or WHOLE)):
         lines.append(f"  {'cut':{_LABEL}}{way}; TCP carries octets, not messages (RFC 9293 2.2)")
@@ -86,7 +86,8 @@ def _block(findings: Sequence[Finding], places: Mapping[str, str]) -> Iterator[s
     yield from (f"  {finding.headline}" for finding in findings)
     yield ""
     place = f" ({places[first.actor]})" if first.actor in places else ""
-    lines = ", ".join(dict.fromkeys(str(finding.line) for finding in findings))
+    places_of = (line for finding in findings for line in (finding.line, *finding.more_lines))
+    lines = ", ".join(dict.fromkeys(map(str, places_of)))
     where = f"{first.file}:{lines}"
     yield _columns(f"  {first.actor}{place}", where, _WIDTH)
     yield from (_rung(rung) for rung in first.ladder)

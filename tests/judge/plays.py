@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.model.scenario import (
@@ -339,6 +339,25 @@ PLAYS = {
     ),
     "screen-has": Play(
         "", {}, "screen: 8001 open\\n8002 filtered\\n\n", (has(RETRY), has("*bytes*"))
+    ),
+    "screen-lacks-several": Play(
+        "",
+        cast(mail=actor_of("mail", ActorKind.SMTP, at="smtp.example.test:25")),
+        STANDS + "screen: ann@qq.com\\n8002 filtered\\n\n",
+        (
+            has("*sent*"),
+            has("*${mail.port}*"),
+            has("*ann@qq.com*"),
+            has("*{when:[0-9]{2}:[0-9]{2}}*"),
+            has("*bytes*"),
+            replace(has("*bye*"), level=Level.SHOULD),
+        ),
+    ),
+    "several-mailboxes-are-empty": Play(
+        "",
+        MAIL,
+        STANDS + "mail< QUIT\n",
+        (*mails(MailDemand(line=15)), *mails(MailDemand(line=16), address="cy@qq.com")),
     ),
     "screen-shows-nothing": Play(
         "", {}, "program! exit 0\n", (has("*{time:[0-9]{1,2}:[0-9]{2}}*"),)
