@@ -121,10 +121,10 @@ def test_a_shared_file_has_a_part_of_a_scenario() -> None:
 
 def test_what_lies_over_an_included_actor_is_a_part_of_one() -> None:
     """Its kind and its place may be in the other file, and nowhere else."""
-    scenario = {"title": "A", "cast": {"it": {"limit": 5}}}
+    scenario: dict[str, Any] = {"title": "A", "cast": {"it": {"limit": 5}}}
     assert not validator("scenario").is_valid(scenario)
     assert validator("scenario").is_valid({**scenario, "include": "_mail.yaml"})
-    scenario["cast"]["it"] = {"limits": 5}  # type: ignore[index]
+    scenario["cast"]["it"] = {"limits": 5}
     assert not validator("scenario").is_valid({**scenario, "include": "_mail.yaml"})
 
 
