@@ -8,7 +8,7 @@ from harness.follow import Follower, Line, State, Utterance
 from harness.judge.wording import quoted, quoted_text, shown_bytes, shown_pattern, shown_text
 from harness.model.exchange import Arrow, GroupKind
 from harness.model.record import PROGRAM
-from harness.model.scenario import Actor, ActorKind, Level, Scenario
+from harness.model.scenario import Actor, ActorKind, Level, LineEnd, Scenario
 from harness.model.verdict import Finding, Mark, Rung
 from harness.notation import format_act, format_template
 
@@ -76,7 +76,7 @@ def _headline(follower: Follower, line: Line, actor: Actor | None) -> str:
     if actor and actor.kind is ActorKind.TERMINAL:
         return f"The program never printed {quoted(demanded(line))} on its screen."
     if actor and actor.to:
-        return _answer_headline(line)
+        return _answer_headline(line, actor)
     return _heard_headline(follower, line, actor)
 
 
@@ -153,7 +153,7 @@ def _ended(line: Line) -> str:
     return f"The program {end} its connection with {name} before {quoted(demanded(line))} came."
 
 
-def _answer_headline(line: Line) -> str:
+def _answer_headline(line: Line, actor: Actor | None) -> str:
     """Where the actor asked, and the program was to answer."""
     name, expected, instead = line.entry.actor, quoted(demanded(line)), line.instead
     if instead is None:
@@ -161,7 +161,7 @@ def _answer_headline(line: Line) -> str:
     if instead.message is None:
         return _ended(line)
     data, text = instead.message.data, instead.message.texts[0]
-    if b"\n" in data and b"\r\n" not in data:
+    if _ends_in_crlf(actor) and b"\n" in data and b"\r\n" not in data:
         return f"The program ended the lines of its answer to {name} by LF alone; {_CRLF}."
     if text.startswith("("):  # what is wrong with it
         return f"The program answered {name} with {text[1:].removesuffix(')')}."
@@ -171,6 +171,13 @@ def _answer_headline(line: Line) -> str:
 #: RFC 5321 2.3.8, RFC 9112 2.2: a line end is both octets.
 _CRLF = r"lines of this protocol end in CRLF (\r\n)"
 _END_OF_MAIL = "a line with nothing but a dot ends it (RFC 5321 4.1.1.4)"
+
+
+def _ends_in_crlf(actor: Actor | None) -> bool:
+    """Whether the protocol of this actor knows no other line end."""
+    return actor is not None and (
+        actor.kind in (ActorKind.SMTP, ActorKind.HTTP) or actor.eol is LineEnd.CRLF
+    )
 
 
 def _never_connected(follower: Follower, actor: Actor | None) -> bool:

@@ -33,16 +33,19 @@ _SYNTAX = re.compile(
 )
 _JAVA_LIBRARY = ("java", "jdk.", "sun.")
 
+_NEVER_LISTENED = "never listened on "
+
 
 def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None:
     """The program could not be played with at all: it did not start, or never listened."""
     for event in record.of(What.BROKEN):
         if event.actor == PROGRAM and event.entry is None:
             return _finding(scenario, f"The program could not be started: {event.note}.", event)
+    for event in record.of(What.GAVE_UP):
+        if event.note.startswith(_NEVER_LISTENED):
+            return _never_listened(scenario, record, event)
     if plan.role.listens is None or record.of(What.LISTENING):
         return None
-    for event in record.of(What.GAVE_UP):
-        return _never_listened(scenario, record, event)
     for event in record.of(What.EXITED):
         headline = f"The program ended before it listened ({exit_text(event)})."
         if crash := _crash(record):
@@ -53,7 +56,7 @@ def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None
 
 def _never_listened(scenario: Scenario, record: Record, event: Event) -> Finding:
     elsewhere = str(event.facts.get("elsewhere", ""))
-    place = event.note.removeprefix("never listened on ")
+    place = event.note.removeprefix(_NEVER_LISTENED)
     headline = f"The program was told to listen on {place}, but never did."
     hint = f"it listens on {elsewhere} instead" if elsewhere else ""
     return _finding(scenario, headline, event, last_words(record), why=hint)

@@ -84,6 +84,7 @@ class _Play:
         self._program: Launched | None = None
         self._place: Place | None = None
         self._acts: Acts | None = None
+        self._unready: Transport = "tcp"  # over which the program does not listen
         self._heard_out = False  # the program has ended, and its sockets are read empty
 
     async def run(self) -> Record:
@@ -205,16 +206,20 @@ class _Play:
         """Wait until the program listens, if it is to; what came first."""
         patience = min(_READY_SECONDS, self._plan.scenario.limits.play)
         deadline = asyncio.get_running_loop().time() + patience
-        ready = Ready.LISTENING
-        for transport in _transports(self._plan):
-            if self._place and ready is Ready.LISTENING:
-                ready = await program.ready(self._place, transport, deadline)
-        return ready
+        for transport in _transports(self._plan) if self._place else ():
+            assert self._place is not None  # noqa: S101 - for the type checker
+            ready = await program.ready(self._place, transport, deadline)
+            if ready is not Ready.LISTENING:
+                self._unready = transport
+                return ready
+        return Ready.LISTENING
 
     def _give_up_waiting(self, program: Launched) -> None:
-        places = {place for t in _transports(self._plan) for place in program.listening(t)}
-        elsewhere = ", ".join(sorted(map(str, places)))
+        """Over this transport; where there are two, it may listen over the other."""
+        elsewhere = ", ".join(sorted(map(str, program.listening(self._unready))))
         note = f"never listened on {self._place}"
+        if len(_transports(self._plan)) > 1:
+            note += f" over {self._unready.upper()}"
         self._recorder.note(What.GAVE_UP, PROGRAM, note=note, elsewhere=elsewhere)
 
     # -- the play ---------------------------------------------------------------------

@@ -319,6 +319,19 @@ PLAYS = {
         "screen: ready\\n\nprogram! gave-up never listened on 127.0.0.1:8080\n",
         server=True,
     ),
+    "listened-over-tcp-only": Play(
+        "client> hello\nclient< HELLO\n",
+        CLIENT,
+        "server! listening 127.0.0.1 8080\n"
+        "program! gave-up never listened on 127.0.0.1:8080 over UDP elsewhere 127.0.0.1:8081\n",
+        server=True,
+    ),
+    "another-line-of-lf": Play(
+        "client> hello\nclient< HELLO\n",
+        CLIENT,
+        "server! listening 127.0.0.1 7\nclient! opened\n@0 client> hello\nclient< hello\n",
+        server=True,
+    ),
     "listened-elsewhere": Play(
         "",
         CLIENT,

@@ -76,6 +76,29 @@ FAULTS = {
         "unreachable-is-closed",
         "udp-silence-is-open",
     },
+    "echo_server.py": {
+        "one-at-a-time",
+        "one-recv",
+        "bye-ignored",
+        "no-reuseaddr",
+        "dies-on-reset",
+        "last-line-lost",
+        "text-only",
+        "line-end-reversed",
+        "answers-first-client",
+        "bye-not-answered",
+        "empty-datagram-ends",
+        "udp-on-next-port",
+    },
+    "echo_client.py": {
+        "bye-not-sent",
+        "one-recv",
+        "no-timeout",
+        "end-not-noticed",
+        "answer-not-shown",
+        "crash-when-refused",
+        "bye-not-awaited",
+    },
 }
 
 each_program = pytest.mark.parametrize("program", FAULTS)
