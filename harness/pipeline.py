@@ -350,7 +350,7 @@ async def play_all(
             plans, perform, at_once=request.workers, is_last=is_last, waits=waits(plans)
         )
     finally:
-        stage.authority.close()
+        await stage.close()
 
 
 async def _verdict(plan: Plan, stage: Stage, request: Request) -> Verdict:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LAST_LINES = 6
 _LAST_MESSAGES = 6
+_BUILD_LINES = 12
 #: The scratch copy of the program's folder: its author knows it by another name.
 _SCRATCH = re.compile(r"(?:/[^/\s\"']+)*/wirelab-[^/\s\"']+/(?:play-[^/\s\"']+/)?(?:copy/)?")
 
@@ -31,6 +32,15 @@ def last_words(record: Record) -> tuple[Rung, ...]:
             if line
         ]
     return (*rungs, *_done_otherwise(record))
+
+
+def build_words(record: Record) -> tuple[Rung, ...]:
+    """The first lines that a build printed: its first mistake is the one to mend."""
+    lines = [line for line in printed(record, What.UNBUILT).split("\n") if line.strip()]
+    told = [shown_line(line.expandtabs(4)) for line in lines[:_BUILD_LINES]]
+    if len(lines) > len(told):
+        told.append(f"... and {len(lines) - len(told)} more lines")
+    return tuple(Rung(Mark.HAPPENED, None, f"build: {line}") for line in told)
 
 
 def _done_otherwise(record: Record) -> list[Rung]:

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from harness.judge.ending import KILLED, KILLED_BY_SCENARIO, allows_signal, exit_text, outlived
-from harness.judge.evidence import last_words, printed
+from harness.judge.evidence import build_words, last_words, printed
 from harness.judge.wording import shown_line, shown_text
 from harness.model.record import PLAY_IS_OVER, PROGRAM, Event, Record, What
 from harness.model.scenario import Certificate, Level, Scenario
@@ -37,7 +37,10 @@ _NEVER_LISTENED = "never listened on "
 
 
 def not_played(plan: Plan, scenario: Scenario, record: Record) -> Finding | None:
-    """The program could not be played with at all: it did not start, or never listened."""
+    """The program could not be played with at all: not built or started, or it never listened."""
+    for event in record.of(What.UNBUILT):
+        headline = f"The program could not be built: {event.note}."
+        return _finding(scenario, headline, event, build_words(record))
     for event in record.of(What.BROKEN):
         if event.actor == PROGRAM and event.entry is None:
             return _finding(scenario, f"The program could not be started: {event.note}.", event)

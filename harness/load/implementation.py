@@ -10,7 +10,7 @@ from harness.errors import AuthorError, Problem
 from harness.load.addresses import parse_address, parse_host
 from harness.load.document import Document, read_document
 from harness.load.schema import ImplementationShape, ProgramShape
-from harness.load.shapes import NOT_YET, shape_of
+from harness.load.shapes import shape_of
 from harness.load.wording import suggest
 from harness.model.command import PlaceholderError, placeholder_names, placeholders
 from harness.model.program import ExpectedFailure, Implementation, Program, Role
@@ -125,8 +125,21 @@ class _Reader:
             env=dict(shape.env),
             addresses=self._addresses(role, shape),
             asks=dict(shape.asks),
+            build=self._build(path, shape),
             line=self._document.key_place(path).line,
         )
+
+    def _build(self, path: tuple[str, str], shape: ProgramShape) -> tuple[str, ...]:
+        for index, argument in enumerate(shape.build):
+            try:
+                unknown = [name for name, _ in placeholders(argument) if name != "python"]
+            except PlaceholderError as error:
+                self._document.complain((*path, "build", index), f"in `{argument}`: {error}")
+                continue
+            for name in unknown:
+                message = f"`{{{name}}}` is not known yet: a program is built before all plays"
+                self._document.complain((*path, "build", index), message)
+        return tuple(shape.build)
 
     def _check_asks(self, path: tuple[str, str], role: Role, shape: ProgramShape) -> None:
         for pattern, text in shape.asks.items():
@@ -200,9 +213,7 @@ def _endpoint(role: Role, key: str) -> str | None:
 
 
 def _unknown(role: Role, key: str) -> str:
-    if key in NOT_YET:
-        return f"`{key}` is not supported by this version yet"
     if key == "server":
         names = ", ".join(role.endpoints)
         return f"{role.name} has several endpoints; name the one that is hard-coded: {names}"
-    return f"unknown key `{key}`{suggest(key, ['run', 'env', 'asks', *role.endpoints])}"
+    return f"unknown key `{key}`{suggest(key, ['run', 'env', 'asks', 'build', *role.endpoints])}"

@@ -935,6 +935,12 @@ class ProgramShape(Shape):
     env: dict[Text, Text] = Field(
         {}, description="Environment variables; the same words in braces may stand in them."
     )
+    build: Run = Field(
+        [],
+        description="A command that makes the program, one item an argument; run once before all "
+        "plays, in a copy of the folder.",
+        examples=[["javac", "Mail.java"]],
+    )
     asks: dict[Text, Text] = Field(
         {},
         description="What is typed where the program asks its user, by a pattern of the prompt; "

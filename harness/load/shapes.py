@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 _S = TypeVar("_S", bound=Shape)
 
-#: Keys that the language has, and this version does not play.
-NOT_YET = {
-    "build",
-}
+#: Kinds of actors that the language has, and this version does not play.
 NOT_YET_KINDS = {"pop3", "icmp"}
 
 #: Keys that people write for want of the right one, and what is right.
@@ -111,8 +108,6 @@ def _subject(document: Document, path: Path) -> str:
 def _unknown(key: Any, known: list[str], value: Any) -> str:
     if known == ["number"]:
         return f"unknown key `{key}`; {_EXAMPLES['number']}; put text with `{{` in quotes"
-    if key in NOT_YET:
-        return f"`{key}` is not played by this version yet"
     if key in _INSTEAD_OF:
         return f"unknown key `{key}`; {_INSTEAD_OF[key]}"
     message = f"unknown key `{key}`{suggest(str(key), known)}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.model.template import substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.model.plan import Plan
     from harness.model.program import Role, Value
@@ -80,6 +80,11 @@ def command_line(plan: Plan, addresses: Mapping[str, str]) -> tuple[list[str], d
     argv = [out for argument in plan.program.run for out in _arguments(argument, values)]
     env = {name: _fill(text, values) for name, text in plan.program.env.items()}
     return argv, env
+
+
+def fill_in(command: Sequence[str]) -> list[str]:
+    """A command line that is no play's: only `{python}` stands for something."""
+    return [_fill(argument, {"python": sys.executable}) for argument in command]
 
 
 def answers(plan: Plan, addresses: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:

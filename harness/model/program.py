@@ -67,7 +67,8 @@ class Program:
 
     `run` is the command line with `{host}`, `{port}`, `{parameter}` still in it;
     `addresses` are endpoints that are hard-coded in the program (`host:port` by name); `asks`
-    what is answered to its prompts, by pattern, as open as the command line.
+    what is answered to its prompts, by pattern, as open as the command line; `build` is the
+    command that makes it, in its folder.
     """
 
     role: str
@@ -75,6 +76,7 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     addresses: Mapping[str, str] = field(default_factory=dict)
     asks: Mapping[str, str] = field(default_factory=dict)
+    build: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)
 
 

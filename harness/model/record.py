@@ -40,6 +40,7 @@ class What(StrEnum):
     ACTED = "acted"  # entry: the index of the entry
     MAIL = "mail"  # a message was put into a mailbox; facts mailbox, sender; data: the message
     # the program
+    UNBUILT = "unbuilt"  # nothing was played: note: what failed; data: what the build printed
     STARTED = "started"  # note: the command line
     LISTENING = "listening"  # facts host, port
     SCREEN = "screen"  # bytes of its standard output

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.follow import Follower
@@ -23,6 +23,7 @@ from harness.peers import Authority, Peer, Setting, make_peer
 from harness.peers.trust import with_own
 from harness.record import Recorder
 from harness.run.acts import GRACE_SECONDS, SETTLED_SECONDS, Acts
+from harness.run.builds import Builds, Built
 from harness.run.prompts import Prompts
 from harness.run.pulse import Pulse
 
@@ -54,6 +55,14 @@ class Stage:
     satisfied: Satisfied
     seed: int = 0
     authority: Authority = field(default_factory=Authority)
+    builds: Builds = field(default_factory=Builds)
+
+    async def close(self) -> None:
+        """Give back what was made for the run."""
+        try:
+            await self.builds.close()
+        finally:
+            self.authority.close()
 
 
 async def play(plan: Plan, stage: Stage) -> Record:
@@ -66,11 +75,21 @@ async def play(plan: Plan, stage: Stage) -> Record:
         MachineError: the machine lacks something that every play needs.
         HarnessError: Wirelab itself failed.
     """
+    if built := await stage.builds.of(plan):
+        if built.trouble:
+            return _unbuilt(built)
+        plan = replace(plan, folder=built.folder)
     network = await open_network(stage.network)
     try:
         return await _Play(plan, stage, network).run()
     finally:
         await network.close()
+
+
+def _unbuilt(built: Built) -> Record:
+    recorder = Recorder()
+    recorder.note(What.UNBUILT, PROGRAM, data=built.output, note=built.trouble)
+    return recorder.record
 
 
 class _Play:

@@ -119,7 +119,7 @@ async def played(plan: Plan, seed: int = 0, network: str = "loopback") -> Played
     try:
         record = await play(plan, stage)
     finally:
-        stage.authority.close()
+        await stage.close()
     return Played(judge(plan, record), record)
 
 
