@@ -47,7 +47,7 @@ class What(StrEnum):
     ERRORS = "errors"  # bytes on its standard error
     ANSWERED = "answered"  # a prompt of the program, for its user; data: what was typed; note: it
     FLOODED = "flooded"  # note: the stream that passed its limit
-    CROWDED = "crowded"  # it had as many processes as it may have; note: how many
+    CROWDED = "crowded"  # it had far too many processes; note: how many
     EXITED = "exited"  # facts status, or signal
     # the harness ended it; note: why; fact act: of the scenario, if that says so
     STOPPED = "stopped"

@@ -361,7 +361,7 @@ class Warden:
     It hears ("start",) with four descriptors, ("signal", number) and ("end",); it says
     ("started", pid, its own pid) or ("failed", errno, file name), ("exited", wait status)
     and ("ended", command lines of what had outlived the program, how many processes there were
-    if that was all that may be, else 0).
+    if they were far too many, else 0).
     """
 
     def __init__(self, channel: _socket.socket, children: Children) -> None:
@@ -424,7 +424,7 @@ class Warden:
                 send(self.channel, "exited", status)
 
     def _crowd(self) -> int:
-        """How many processes there were at the end, if there is a limit and they reached it."""
+        """How many processes there were in the end, if they were far too many; else 0."""
         return 0
 
     def _end(self) -> list[str]:

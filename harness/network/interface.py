@@ -58,7 +58,7 @@ class Process(Protocol):
 
     Attributes:
         pid: Its process id, as seen from the harness.
-        crowd: How many processes were ended, if there could not be more; else 0.
+        crowd: How many processes there were in the end, if they were far too many; else 0.
     """
 
     pid: int

@@ -45,6 +45,7 @@ _BACKLOG = 128
 #: How many processes and threads a program may have: a thread for each port of a scan is fair.
 PROCESSES = 2048
 
+_CROWD = PROCESSES // 4  # so many at once are no program's intention
 _RESERVED_PIDS = 300  # these come only once (RESERVED_PIDS in Linux)
 _OWN_PID_MAX, _LIMIT_OF_NAMESPACE = (6, 14), (5, 14)
 _LINK = 2  # the number of the link on either side
@@ -430,7 +431,7 @@ class RoomWarden(helper.Warden):
     ) -> None:
         super().__init__(channel, children)
         self._prepare = prepare
-        self._processes = 0  # that ran when the program was ended
+        self._processes = 0  # the most that ran when the program was sent a signal, or ended
 
     def _spawn(self, order: helper.Order, streams: list[int]) -> int:
         self._prepare(order)
@@ -442,15 +443,24 @@ class RoomWarden(helper.Warden):
         ancillary = [(_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS, credentials)]
         helper.send(self.channel, "started", 0, 0, ancillary=ancillary)
 
+    def _signal(self, number: int) -> None:
+        self._others()
+        super()._signal(number)
+
+    def _others(self) -> list[int]:
+        """Whoever runs in the room beside us."""
+        others = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208 - no pathlib here
+        self._processes = max(self._processes, len(others))
+        return others
+
     def _crowd(self) -> int:
-        return self._processes if self._processes >= PROCESSES else 0
+        return self._processes if self._processes >= _CROWD else 0
 
     def _end(self) -> list[str]:
         # kill(2) of -1 from process 1 reaches everybody else in its namespace in one step, and
         # the kernel lets nobody fork meanwhile.
         helper.kill(-1, SIGSTOP)
-        others = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208 - no pathlib here
-        self._processes = len(others)
+        others = self._others()
         outlived = self._commands_of(others)
         helper.kill(-1, SIGKILL)
         self.note(self._children.reap_all())

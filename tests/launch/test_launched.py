@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness.launch import Launched, Limits, Ready, start
 from harness.model.record import PROGRAM, Event, What
-from harness.network import Network, open_network, scratch_folder
+from harness.network import Network, _trouble, open_network, scratch_folder
 from harness.record import Recorder
 
 if TYPE_CHECKING:
@@ -92,6 +92,37 @@ def played(play: Callable[[Play], Awaitable[None]]) -> Record:
         return stage.record
 
     return asyncio.run(main())
+
+
+@pytest.mark.skipif(bool(_trouble()), reason=_trouble())
+@pytest.mark.parametrize(("processes", "crowded"), [(20, False), (600, True)])
+def test_far_too_many_processes_are_recorded(processes: int, crowded: bool) -> None:
+    program = f"""
+import os, signal
+for _ in range({processes}):
+    if not os.fork():
+        signal.pause()
+print("all there", flush=True)
+signal.pause()
+"""
+
+    async def main() -> Record:
+        network = await open_network("private")
+        recorder, there = Recorder(), asyncio.Event()
+        recorder.listen(lambda event: there.set() if event.what is What.SCREEN else None)
+        try:
+            argv = [sys.executable, "-I", "-S", "-c", program]
+            launched = await start(network, argv, None, {}, recorder)
+            async with asyncio.timeout(30):
+                await there.wait()
+            await launched.stop("the play is over")
+            await launched.finish()
+        finally:
+            await network.close()
+        return recorder.record
+
+    told = [event.note for event in asyncio.run(main()).of(What.CROWDED)]
+    assert told == ([f"{processes + 1} of them"] if crowded else [])
 
 
 def whats(record: Record) -> list[What]:

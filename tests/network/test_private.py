@@ -701,7 +701,7 @@ def test_a_program_does_not_fill_the_machine_with_processes() -> None:
 
     said, crowd, leftovers = run(play)
     assert said == "full\n"
-    assert room.PROCESSES <= crowd < room.PROCESSES + room._RESERVED_PIDS
+    assert room._CROWD <= crowd < room.PROCESSES + room._RESERVED_PIDS
     assert leftovers == 65  # the last one counts the others
 
 
