@@ -300,3 +300,30 @@ def test_expected_failures_that_are_about_nothing() -> None:
         "*/nothing",
     ]
     assert found[1][1].endswith("; did you mean `smtp-client/slug`?")
+
+
+@pytest.mark.parametrize(
+    ("role", "needs", "allowed"),
+    [
+        ("icmp-ping", (), True),
+        ("traceroute", (), True),
+        ("smtp-client", (), False),
+        ("smtp-client", ("raw-icmp",), True),
+    ],
+)
+def test_raw_sockets_are_for_who_pings(role: str, needs: tuple[str, ...], allowed: bool) -> None:
+    scenario = Scenario(
+        id=f"{role}/slug",
+        file="slug.yaml",
+        title="A program",
+        role=role,
+        cast={},
+        exchange=exchange(""),
+        demands=(),
+        needs=needs,
+    )
+    implementation = replace(GROUP_7, programs={role: Program(role, ("ping",))})
+    (plan,) = make_plans(scenario, load_roles()[role], implementation, ())
+
+    assert plan.speaks_icmp is allowed
+    assert plan.skipped == ("this network (loopback) has no raw ICMP" if allowed else None)
