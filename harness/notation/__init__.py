@@ -1,15 +1,8 @@
-r"""The notation of an exchange, read and written.
+"""The notation of an exchange, read and written.
 
 One notation serves as script, expectation, transcript and diff, so whatever can be
-read can be written and read again to the same entries (see docs/notation.md):
-
-    entry   = actor arrow [" " text] [2*SP "# " reason] *body-line
-    actor   = [a-z][a-z0-9-]* ["." n]
-    arrow   = ">" / "<" / "<?" / "!"
-    group   = ("any order:" / "one of:" / "never:") then indented full entries
-    clock   = ["at least" duration "after"] [", "] ["within" duration] ":" then indented items
-    skip    = "..." on a line of its own
-    escapes = \s \t \r \n \xNN \\ \* \{ \#
+read can be written and read again to the same entries.  docs/notation.md tells what it means, and
+has its grammar, which a test holds against the reader.
 """
 
 from harness.notation.acts import (

@@ -83,7 +83,7 @@ def parse_act(text: str, *, of_program: bool) -> Act:
         NotationError: for an unknown act (with the nearest one) or a wrong argument.
     """
     acts = PROGRAM_ACTS if of_program else ACTS
-    words = text.split()
+    words = re.findall(r"[^ \t]+", text)
     name = " ".join(words[:2]) if words[:1] == ["expect"] else " ".join(words[:1])
     argument = " ".join(words[len(name.split()) :])
     if name not in acts:

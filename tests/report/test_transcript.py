@@ -52,7 +52,12 @@ DATA = st.one_of(
 EVENTS = st.builds(
     Event,
     st.floats(0, 1000),
-    st.sampled_from([What.HEARD, What.SAID, What.OPENED, What.EOF, What.RESET, What.SCREEN]),
+    st.sampled_from(
+        [
+            *(What.HEARD, What.SAID, What.OPENED, What.ENCRYPTED, What.EOF, What.RESET, What.LEFT),
+            *(What.STALLED, What.BROKEN, What.SCREEN, What.ERRORS),
+        ]
+    ),
     st.sampled_from([*CAST]),
     st.integers(1, 3),
     DATA,
