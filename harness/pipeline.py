@@ -499,6 +499,7 @@ class Judged:
 
     verdicts: tuple[Verdict, ...]
     origins: Mapping[str, Origin]  # by run folder
+    suite: str | None = None  # the title of the one that picked them all
 
     def story(self, verdict: Verdict) -> str:
         """All that there is to tell of a verdict, and how it is played again."""
@@ -514,6 +515,8 @@ class Judged:
             duration_s=seconds,
             implementation=_one_word(origin.implementation for origin in origins),
             path=_one_word(origin.path for origin in origins),
+            suite=self.suite,
+            plans=tuple(verdict.plan for verdict in self.verdicts),
         )
 
 
@@ -529,21 +532,40 @@ def judge_runs(paths: Sequence[str]) -> Judged:
         AuthorError: with every problem of the scenarios.
     """
     runs = {str(folder): read_run(folder) for folder in find_runs(paths)}
-    files = {origin.scenario: Path(origin.scenario) for origin, _ in runs.values()}
-    for file in files.values():
+    origins = [origin for origin, _ in runs.values()]
+    suites = {name: Path(name) for origin in origins if (name := origin.suite)}
+    files = {origin.scenario: Path(origin.scenario) for origin in origins}
+    for file in (*suites.values(), *files.values()):
         if not file.is_file():
             raise UsageError(f"there is no {file} here; judge where the scenarios were played")
     roles = load_roles(folder_with_roles(files.values()))
     scenarios, problems = load_scenarios(files.values(), roles)
     if problems:
         raise AuthorError(problems)
-    by_file = {scenario.file: scenario for scenario in scenarios}
+    by_suite = {name: _of_suite(load_suite(file)) for name, file in suites.items()}
+    chosen: dict[str | None, list[Scenario]] = {None: scenarios}
+    for name, given in by_suite.items():
+        chosen[name] = given.scenarios
     verdicts = []
     for folder, (origin, record) in runs.items():
-        scenario = by_file[str(files[origin.scenario])]
+        scenario = _weighed(chosen[origin.suite], origin)
         plan = _plan_again(scenario, roles[scenario.role], origin)
         verdicts.append(replace(_judged(plan, record, origin), run_folder=folder))
-    return Judged(tuple(verdicts), {folder: origin for folder, (origin, _) in runs.items()})
+    [suite, *others] = {origin.suite for origin in origins}
+    found = by_suite[suite].suite if suite and not others else None
+    return Judged(
+        verdicts=tuple(verdicts),
+        origins={folder: origin for folder, (origin, _) in runs.items()},
+        suite=found.title if found else None,
+    )
+
+
+def _weighed(scenarios: Iterable[Scenario], origin: Origin) -> Scenario:
+    """The scenario of a run, with the points and limits of its suite, as they read now."""
+    for scenario in scenarios:
+        if Path(scenario.file) == Path(origin.scenario):
+            return scenario
+    raise UsageError(f"{origin.suite} does not pick {origin.scenario} any more; play it again")
 
 
 def _plan_again(scenario: Scenario, role: Role, origin: Origin) -> Plan:
@@ -560,7 +582,7 @@ def _plan_again(scenario: Scenario, role: Role, origin: Origin) -> Plan:
     plans = make_plans(scenario, role, implementation, offers=NEEDS, rung=origin.network)
     for plan in plans:
         if plan.label == origin.label:
-            return plan
+            return replace(plan, suite=origin.suite)
     raise UsageError(f"{scenario.file} has no [{origin.label}] any more; play it again")
 
 

@@ -96,12 +96,32 @@ class TestWhatIsTold:
         status, out, _ = wirelab("run", "-i", "students")
         assert (status, wirelab("judge")[1].splitlines()[0]) == (0, out.splitlines()[0])
 
+    def test_a_suite_weighs_as_it_reads_now(self, wirelab: Wirelab) -> None:
+        suite = Path("lab.yaml")
+        item = "  - {scenario: echo-client/upper, points: 3, patience: 1s}\n"
+        suite.write_text(f"suite: Lab 1\nscenarios:\n{item}", encoding="utf-8")
+        _, out, _ = wirelab("run", "lab.yaml")
+        status, again, _ = wirelab("judge", "--json", "results")
+        assert (status, again.splitlines()[-1]) == (0, out.splitlines()[-1])
+        suite.write_text(suite.read_text("utf-8").replace("3", "5"), encoding="utf-8")
+        assert wirelab("judge")[1].splitlines()[-1] == out.splitlines()[-1].replace("3", "5")
+        suite.write_text("suite: Lab 1\nscenarios: [echo-client/*]\n", encoding="utf-8")
+        assert wirelab("judge")[0] == 0  # with more patience
+        SCENARIO.with_name("other.yaml").write_bytes(SCENARIO.read_bytes())
+        suite.write_text("suite: Lab 1\nscenarios: [echo-client/other]\n", encoding="utf-8")
+        told = f"lab.yaml does not pick {SCENARIO} any more; play it again\n"
+        assert wirelab("judge") == (2, "", told)
+        suite.unlink()
+        told = "there is no lab.yaml here; judge where the scenarios were played\n"
+        assert wirelab("judge") == (2, "", told)
+
     def test_one_run_or_all_below_a_folder(self, played: Wirelab) -> None:
         played("run", "-i", "students", "--out", "others")
         assert played("judge", "run")[1].splitlines()[-1].startswith("1 passed in ")
         assert played("judge", "others/echo-client/upper")[0] == 1
-        status, out, _ = played("judge", "run", "others", "run/echo-client", "-q")
-        assert (status, out.splitlines()[-1][:21]) == (1, "1 passed, 1 failed in")
+        for folders in (("run", "others", "run/echo-client"), ("others", "run")):
+            status, out, _ = played("judge", *folders, "-q")
+            assert (status, out.splitlines()[-1][:21]) == (1, "1 passed, 1 failed in")
 
     def test_nothing_in_the_run_is_changed(self, played: Wirelab) -> None:
         edit(("exit: 0", "exit: 3"))

@@ -296,7 +296,7 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
             display.say(report.fallback_text(programme.fallback))
         if interrupt.came:
             display.say("interrupted; the results so far are those above")
-        return _concluded(display, unwritten, interrupted=interrupt.came)
+        return _concluded(display, verdicts, unwritten, interrupted=interrupt.came)
 
 
 def _summary(verdicts: Sequence[Verdict], facts: RunFacts) -> str:
@@ -307,13 +307,19 @@ def _summary(verdicts: Sequence[Verdict], facts: RunFacts) -> str:
     )
 
 
-def _concluded(display: Display, unwritten: Sequence[str], *, interrupted: bool = False) -> int:
+def _concluded(
+    display: Display,
+    verdicts: Sequence[Verdict],
+    unwritten: Sequence[str],
+    *,
+    interrupted: bool = False,
+) -> int:
     """What a command ends with that has told its verdicts."""
     troubles = [trouble for trouble in (*unwritten, display.trouble) if trouble]
     for trouble in troubles:
         _complain(f"wirelab: {trouble}")
     return _worst(
-        _status(display.in_order()),
+        _status(verdicts),
         BROKEN if troubles else 0,
         INTERRUPTED if interrupted or display.is_cut_off else 0,
     )
@@ -360,7 +366,7 @@ def judge(runs: tuple[str, ...], **options: Any) -> int:
     Nothing is played, and nothing in the folders of the runs is changed.  Where a scenario was
     edited so that another play would have come of it, the run says that it must be played again.
     """
-    from harness import pipeline  # noqa: PLC0415
+    from harness import pipeline, report  # noqa: PLC0415
     from harness.cli.telling import Display, Files  # noqa: PLC0415
 
     started = time.monotonic()
@@ -378,7 +384,9 @@ def judge(runs: tuple[str, ...], **options: Any) -> int:
     facts = judged.facts(time.monotonic() - started)
     unwritten = files.write(judged.verdicts, facts, judged.story)
     display.say(_summary(judged.verdicts, facts))
-    return _concluded(display, unwritten)
+    if judged.suite:
+        display.say(report.points_text(judged.verdicts, facts))
+    return _concluded(display, judged.verdicts, unwritten)
 
 
 @wirelab.command(epilog="Example:  wirelab new smtp-client refused-sender")

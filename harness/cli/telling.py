@@ -62,12 +62,13 @@ class Display:
         self._on_trouble = on_trouble
         self._mute = False
         self._verdicts: dict[str, Verdict] = {}
+        self._told = 0
         self._playing: dict[str, None] = {}
         self._status: Any = None
 
     @property
     def is_cut_off(self) -> bool:
-        return self._mute and not self.trouble and len(self._verdicts) < len(self._plans)
+        return self._mute and not self.trouble and self._told < len(self._plans)
 
     def __enter__(self) -> Display:  # noqa: PYI034 - private
         if self._console.is_terminal:
@@ -86,6 +87,7 @@ class Display:
     def finished(self, verdict: Verdict) -> None:
         self._playing.pop(verdict.plan.id, None)
         self._verdicts[verdict.plan.id] = verdict
+        self._told += 1
         self._tell(verdict)
         self._update()
 

@@ -41,7 +41,8 @@ class Origin:
     `implementation` and `path` are who was played, `run` and `addresses` how (`Program`).
     `limits` are seconds, of the play and of quiet.  `strict` names the actors that heard nothing
     but what the exchange lists.  `stage` has a fingerprint for each thing that made the play what
-    it was, by a name that a person understands.  `expected_failure` has the fields of the plan's.
+    it was, by a name that a person understands.  `expected_failure` has the fields of the plan's;
+    `suite` is the file of the one that picked it.
     """
 
     scenario: str
@@ -59,6 +60,7 @@ class Origin:
     exchange: str
     stage: Mapping[str, str]
     expected_failure: Mapping[str, Any] | None = None
+    suite: str | None = None
     wirelab: str = __version__
 
 
@@ -83,6 +85,7 @@ def origin_of(
         exchange=format_exchange(scenario.exchange),
         stage=stage_of(plan),
         expected_failure=asdict(plan.expected_failure) if plan.expected_failure else None,
+        suite=plan.suite,
     )
 
 
