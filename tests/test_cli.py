@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from harness import __version__
 from harness.cli import main
+from harness.cli import wirelab as commands
 from harness.network import rung_of
 
 from tests.course import SCENARIO, lay_out
@@ -500,6 +501,26 @@ class TestWhatIsMeant:
         (course / "gone").rmdir()
         told = "the current folder does not exist any more; go to another one\n"
         assert wirelab(command) == (2, "", told)
+
+
+@pytest.mark.parametrize("command", sorted(commands.commands))
+def test_every_command_is_shown_by_an_example(command: str, wirelab: Wirelab) -> None:
+    """Its options are such as it has."""
+    status, out, _ = wirelab(command, "--help")
+    example = out.partition("Example:  ")[2]
+    words = shlex.split(example)
+    assert (status, words[:2]) == (0, ["wirelab", command])
+    assert [
+        word for word in words if word.startswith("--") and word not in out[: -len(example)]
+    ] == []
+
+
+def test_the_roles_of_a_course_are_listed(course: Path, wirelab: Wirelab) -> None:
+    (course / "scenarios" / "roles.yaml").write_text(
+        "roles: {clock: {about: Tells the time., endpoints: {}}}\n", encoding="utf-8"
+    )
+    assert wirelab("roles", "clock") == (0, "clock: Tells the time.\n", "")
+    assert "clock: Tells the time.\n" in wirelab("roles")[1]
 
 
 def test_help_imports_nothing_heavy() -> None:

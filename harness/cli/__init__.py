@@ -175,7 +175,9 @@ def _asked(paths: tuple[str, ...]) -> tuple[str, ...]:
     return paths or (DEFAULT_SCENARIOS,)
 
 
-@wirelab.command()
+@wirelab.command(
+    epilog="Example:  wirelab run scenarios/smtp-client -- python3 Mail.py {host} {port} {to}"
+)
 @_PATHS
 @click.option(
     "-i",
@@ -404,7 +406,7 @@ def new(role: str, slug: str) -> int:
     return 0
 
 
-@wirelab.command()
+@wirelab.command(epilog="Example:  wirelab check scenarios wirelab.yaml")
 @_PATHS
 def check(paths: tuple[str, ...]) -> int:
     """Read scenario and implementation files without playing them.
@@ -424,7 +426,7 @@ def check(paths: tuple[str, ...]) -> int:
     return 0
 
 
-@wirelab.command("list")
+@wirelab.command("list", epilog="Example:  wirelab list --role smtp-client")
 @_PATHS
 @click.option("--role", help="Only scenarios of this role.")
 @click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag.")
@@ -472,7 +474,7 @@ def schema(of: str | None) -> int:
     return 0
 
 
-@wirelab.command()
+@wirelab.command(epilog="Example:  wirelab doctor")
 def doctor() -> int:
     """Try what this machine offers, step by step, and tell how to mend what does not work."""
     from harness import doctor as examining  # noqa: PLC0415
@@ -481,13 +483,16 @@ def doctor() -> int:
     return BROKEN if verdict is examining.Verdict.NOTHING else 0
 
 
-@wirelab.command()
+@wirelab.command(epilog="Example:  wirelab roles smtp-client web-server")
 @click.argument("names", nargs=-1, metavar="[ROLE]...")
 def roles(names: tuple[str, ...]) -> int:
-    """List the roles, with their endpoints, parameters and features."""
+    """List the roles, with their endpoints, parameters and features.
+
+    Those of scenarios/roles.yaml are among them.
+    """
     from harness.load import load_roles  # noqa: PLC0415
 
-    known = load_roles()
+    known = load_roles(Path("scenarios"))
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"there is no role {', '.join(unknown)}")
     for name in names or known:
