@@ -20,6 +20,7 @@ from harness.model.scenario import (
     Scenario,
     TextDemand,
 )
+from harness.model.template import bind
 from harness.model.verdict import Finding, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def _findings(plan: Plan, record: Record, follower: Follower) -> list[Finding]:
         return [finding]
     first, last = faults_of_program(plan, scenario, record, _awaited_ends(follower))
     missed = missed_lines(scenario, follower) + untimely_lines(scenario, follower)
-    demanded = told_together(as_consequences(missed, _demanded(plan, scenario, record)))
+    demands = bind(scenario.demands, follower.bound)
+    unmet_ones = _demanded(plan, replace(scenario, demands=demands), record)
+    demanded = told_together(as_consequences(missed, unmet_ones))
     if first and _came_first(scenario, missed, first[0]):
         # an actor that is sent something wrong hangs up, which some programs do not survive
         first = [replace(finding, cause=False) for finding in first]

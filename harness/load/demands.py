@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.load.schema import AttachmentShape, FileShape, NumberItemShape, WireShape
 from harness.load.wording import suggest
+from harness.match import match_whole
 from harness.model.fixtures import find_fixture, fixture_folders
 from harness.model.scenario import (
     Actor,
@@ -34,7 +36,7 @@ from harness.model.scenario import (
     TextDemand,
     TimeDemand,
 )
-from harness.model.template import Anything, Binding, Template
+from harness.model.template import Anything, Template
 from harness.notation import PROGRAM, NotationError, parse_pattern
 
 if TYPE_CHECKING:
@@ -190,11 +192,17 @@ class _Reader:
         for index, item in enumerate(items):
             place = self._item(path, index) if isinstance(asked, list) else path
             if isinstance(item, NumberItemShape):
+                self._check_near(item.number.near, (*place, "number", "near"))
                 yield Number(item.number.near, tuple(item.number.is_)), place
             else:
                 pattern = self._pattern(item, place)
                 self._check_can_fail(pattern, item, place)
                 yield Has(pattern), place
+
+    def _check_near(self, near: str, path: Path) -> None:
+        if "${" not in near and re.search(near, ""):
+            message = f"`{near}` is found everywhere; write the words that name the number"
+            self._document.complain(path, message)
 
     def _check_can_fail(self, pattern: Template, text: str, path: Path) -> None:
         if "mailbox" in path:
@@ -381,9 +389,10 @@ def _is_star(pattern: Template) -> bool:
     return all(isinstance(part, Anything) for part in pattern.parts)
 
 
+#: Lines that only a pattern for everything matches all of.
+_PROBES = ("\x07", "q#7 § x", "0")
+
+
 def _matches_everything(pattern: Template) -> bool:
-    """Also `*{anything}`: a binding without an expression takes whatever is there."""
-    return bool(pattern.parts) and all(
-        isinstance(part, Anything) or (isinstance(part, Binding) and part.regex is None)
-        for part in pattern.parts
-    )
+    """Also `*{anything}`, and an expression such as `.+`."""
+    return bool(pattern.parts) and all(match_whole(pattern, line) for line in _PROBES)

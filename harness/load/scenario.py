@@ -27,6 +27,7 @@ from harness.load.script import (
     unknown_actors,
 )
 from harness.load.shapes import shape_of
+from harness.load.vain import check_vain
 from harness.load.wording import as_text, suggest
 from harness.model.dates import is_date
 from harness.model.needs import NEEDS
@@ -151,6 +152,7 @@ class _Maker:
             check_aliases(document, records, cast)
         demands = read_demands(document, shape.expect, cast, self._exchange, self._role)
         self._check_expressions(demands, cases)
+        check_vain(document, self._exchange, cast, demands)
         self._check_parameters(self._known(cast, cases))
         # after a mistake it might be the mistake's fault
         if not (document.problems or demands or could_fail(self._exchange)):

@@ -105,6 +105,15 @@ def parameters_of(value: Any) -> Iterable[str]:
             yield from parameters_of(child)
 
 
+def templates_of(value: Any) -> Iterable[Template]:
+    """Every template anywhere in a value of the model."""
+    if isinstance(value, Template):
+        yield value
+    elif not isinstance(value, str):
+        for child in _children(value):
+            yield from templates_of(child)
+
+
 def _children(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         yield from value.keys()
@@ -151,6 +160,26 @@ def _substitute(value: Any, values: Mapping[str, str]) -> Any:
 @cache
 def _field_names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+
+
+def bind(value: _T, bound: Mapping[str, str]) -> _T:
+    """A copy of any value of the model in which each `{name}` that is bound is its value."""
+    return _bind(value, bound) if bound else value
+
+
+def _bind(value: Any, bound: Mapping[str, str]) -> Any:
+    if isinstance(value, Template):
+        return Template.of(*(_known(part, bound) for part in value.parts))
+    if isinstance(value, tuple):
+        return tuple(_bind(item, bound) for item in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    names = (field.name for field in fields(value) if field.init)
+    return replace(value, **{name: _bind(getattr(value, name), bound) for name in names})
+
+
+def _known(part: Part, bound: Mapping[str, str]) -> Part:
+    return Literal(bound[part.name]) if isinstance(part, Binding) and part.name in bound else part
 
 
 def _fill(part: Part, values: Mapping[str, str]) -> Part:

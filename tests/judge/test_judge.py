@@ -73,6 +73,21 @@ class TestOutcome:
         assert verdict.places == (("mail", "mail.test:25, here 127.0.0.1:4025"),)
 
 
+class TestNamesOfTheExchange:
+    """What `{name}` was bound to in the exchange, it must be at the end as well."""
+
+    def test_a_name_is_compared_at_the_end(self) -> None:
+        played = plan(MAIL, "mail< EHLO {who}\n", screen(Has(parse_pattern("*hello {who}*"))))
+        assert headlines(played, record("mail< EHLO me\nscreen: hello me!\\n\n")) == []
+        assert headlines(played, record("mail< EHLO me\nscreen: hello you\\n\n")) == [
+            "The screen nowhere shows `hello me`."
+        ]
+
+    def test_a_play_does_not_wait_for_what_only_the_end_can_tell(self) -> None:
+        played = plan(MAIL, "mail< EHLO {who}\n", screen(Has(parse_pattern("*hello {who}*"))))
+        assert satisfied(played, record("mail< EHLO me\nscreen: hello you\\n\n"))
+
+
 class TestOneFindingForOneMistake:
     def test_lines_behind_a_missed_one_are_no_findings(self) -> None:
         exchange = "mail< EHLO *\nmail< MAIL *\nmail< RCPT *\nmail< DATA\nmail< QUIT\n"

@@ -161,6 +161,9 @@ cast:
   script: {kind: tcp, at: 2525, as: report, eol: lf}
   user: {kind: terminal}
   gone: {kind: closed, at: 26, as: mail}
+exchange: |
+  browser> GET /
+  user> hello
 expect: {exit: 0}
 """,
         role="webmail-proxy",
