@@ -26,6 +26,8 @@ _DIRECTIVES = ("form", "multipart", "file", "bytes", "chunked")
 _ENDS = {"expect eof", "expect reset", "expect close"}
 _ANYWHERE = {"wait", "settle", "expect silence"}
 _STREAM = {"close", "half-close", "reset", "stall", "starttls", *_ENDS}
+#: Acts behind which a connection is no more, or no more what it was.
+_OVER = {"close", "half-close", "reset", *_ENDS}
 #: What can still be done on a connection on which nothing is read or said any more.
 _STALLED = {"close", "reset", "stall", "wait", "settle"}
 
@@ -123,6 +125,8 @@ class _Checker:
         self._cast = cast
         self._bound: set[str] = set()
         self._stalled: set[tuple[str, int]] = set()
+        self._over: dict[tuple[str, int], Entry] = {}  # what ended a connection, or one direction
+        self._killed: Entry | None = None  # `program! kill`, with no restart behind it
 
     def _complain(self, line: int, message: str) -> None:
         self._document.complain_at(_start(self._document, line), message)
@@ -157,6 +161,12 @@ class _Checker:
             self._check_actor(entry, actor)
 
     def _check_program(self, entry: Entry) -> None:
+        act = entry.act.name if entry.act else None
+        if act in ("kill", "stop") and self._killed:
+            message = f"the program is killed above already (line {self._killed.line})"
+            self._complain(entry.line, message)
+        if act in ("kill", "restart"):
+            self._killed = entry if act == "kill" else None
         if entry.connection is not None:
             message = "the program has no connections of its own here; write `program!`"
             self._complain(entry.line, message)
@@ -170,6 +180,8 @@ class _Checker:
             message = f"`{actor.name}` is {actor.kind} and has no connections to number"
             self._complain(entry.line, message)
         self._check_stall(entry)
+        self._check_over(entry, actor)
+        self._check_killed(entry)
         if entry.act:
             self._check_act(entry, entry.act.name, actor)
         if entry.body and actor.kind not in _WITH_BODY:
@@ -185,6 +197,28 @@ class _Checker:
             message = f"`{actor.name}` has no certificate; write `tls: starttls` in the cast"
             if actor.tls is Tls.IMPLICIT:
                 message = f"`{actor.name}` speaks over TLS from the first byte (`tls: implicit`)"
+            self._complain(entry.line, message)
+
+    def _check_over(self, entry: Entry, actor: Actor) -> None:
+        """Whether the connection of which an entry speaks may still be there."""
+        if actor.transport != "tcp" or (entry.connection is None and actor.lenient):
+            return  # on any connection
+        connection = (entry.actor, entry.connection or 1)
+        act = entry.act.name if entry.act else None
+        if (end := self._over.get(connection)) and (why := _unreachable(entry, end)):
+            another = f"`{entry.actor}.{connection[1] + 1}`"
+            message = f"{why} above (line {end.line}); a new connection would be {another}"
+            self._complain(entry.line, message)
+        elif act in _OVER:
+            self._over[connection] = entry
+
+    def _check_killed(self, entry: Entry) -> None:
+        act = entry.act.name if entry.act else None
+        if self._killed and (entry.heard or act in ("accept", "connect")):
+            message = (
+                f"the program is killed above (line {self._killed.line}) and does no more; "
+                "write this line above, or `program! restart` between"
+            )
             self._complain(entry.line, message)
 
     def _check_stall(self, entry: Entry) -> None:
@@ -229,6 +263,21 @@ class _Checker:
             for name in sorted(names - self._bound):
                 message = f"`{{{name}}}` has no value yet: no `<` above binds it"
                 self._complain(line, rf"{message}; write \{{ for a brace")
+
+
+def _unreachable(entry: Entry, end: Entry) -> str:
+    """Why an entry can never be reached behind the end of its connection; empty if it can."""
+    act, ended = entry.act.name if entry.act else None, end.act.name if end.act else ""
+    if act in _ANYWHERE:
+        return ""
+    if ended == "half-close":
+        speaks = entry.arrow is Arrow.SAYS or act in ("half-close", "starttls")
+        return f"`{entry.actor}` has ended its own direction" if speaks else ""
+    if ended in ("close", "reset"):
+        return f"`{entry.actor}` has ended this connection"
+    if ended == "expect reset" or entry.heard:
+        return "the program has ended this connection"
+    return ""
 
 
 def _acts_of(actor: Actor) -> set[str]:
