@@ -550,7 +550,8 @@ def judge_runs(paths: Sequence[str]) -> Judged:
     for folder, (origin, record) in runs.items():
         scenario = _weighed(chosen[origin.suite], origin)
         plan = _plan_again(scenario, roles[scenario.role], origin)
-        verdicts.append(replace(_judged(plan, record, origin), run_folder=folder))
+        verdict, captured = _judged(plan, record, origin), record.capture is not None
+        verdicts.append(replace(verdict, run_folder=folder, captured=captured))
     [suite, *others] = {origin.suite for origin in origins}
     found = by_suite[suite].suite if suite and not others else None
     return Judged(

@@ -25,5 +25,6 @@ RECIPE = {
         "what the program leaves in /tmp and its like is gone with it"
     ),
     "limit how many processes run at once": "no program fills this machine with processes",
+    "hear every frame on the wire": "every frame on the wire is captured (AF_PACKET)",
     "give up capabilities": "the program gets no more rights than an ordinary user",
 }

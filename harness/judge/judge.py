@@ -11,7 +11,7 @@ from harness.judge.demands import unmet
 from harness.judge.exchange import missed_lines
 from harness.judge.program import faults_of_program, names_of_nobody, not_played
 from harness.judge.together import as_consequences, told_together, with_names
-from harness.model.record import Record, What
+from harness.model.record import PROGRAM, Record, What
 from harness.model.scenario import (
     HeardDemand,
     Lacks,
@@ -42,6 +42,7 @@ def judge(plan: Plan, record: Record, follower: Follower | None = None) -> Verdi
     failed = any(finding.level is Level.MUST for finding in findings)
     if failed:  # a program that came through without them may ask for what it likes
         findings += names_of_nobody(plan.scenario, record)
+    findings += _gap(plan.scenario, record)
     verdict = Verdict(
         plan=plan,
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
@@ -50,6 +51,15 @@ def judge(plan: Plan, record: Record, follower: Follower | None = None) -> Verdi
         places=_places(plan, record),
     )
     return _as_expected(verdict, plan.expected_failure) if plan.expected_failure else verdict
+
+
+def _gap(scenario: Scenario, record: Record) -> list[Finding]:
+    """What the capture has not: it is nobody's fault, but who reads it must know."""
+    if record.capture is None or not record.capture.gap:
+        return []
+    gap = record.capture.gap
+    headline, line = f"The capture is not whole: {gap}.", scenario.lines.get("title", 1)
+    return [Finding(Level.MAY, PROGRAM, scenario.file, line, headline, "every frame", gap)]
 
 
 def _as_expected(verdict: Verdict, expected: ExpectedFailure) -> Verdict:

@@ -54,7 +54,7 @@ def _fitted(plan: Plan, record: Record, origin: Origin) -> Record:
     old = _lines(before, cast_before, record)
     new = _lines(now, cast, record)
     place = dict(zip(_same_script(plan, old, new), (line.index for line in new), strict=True))
-    fitted = Record(tuple(_placed(event, place) for event in record.events))
+    fitted = replace(record, events=tuple(_placed(event, place) for event in record.events))
     waited = {place[line.index] for line in _Watched(before, cast_before, record).due}
     _check_course(plan, fitted, waited)
     return fitted

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from harness.model.capture import Capture
+
 PROGRAM = "program"
 
 
@@ -84,9 +86,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The events of one play, in the order in which they were seen."""
+    """The events of one play, in the order in which they were seen.
+
+    `capture` has the frames, where the network was one on which they can be seen.
+    """
 
     events: tuple[Event, ...]
+    capture: Capture | None = None
 
     def of(self, *whats: What) -> tuple[Event, ...]:
         return tuple(event for event in self.events if event.what in whats)

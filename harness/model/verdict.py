@@ -87,6 +87,7 @@ class Verdict:
     duration_s: float = 0.0
     places: tuple[tuple[str, str], ...] = ()  # actor -> address, as the play had them
     run_folder: str | None = None
+    captured: bool = False  # whether a capture lies there
 
     @property
     def holds(self) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from harness.model.capture import Capture
     from harness.network.icmp import EchoSocket, Router
     from harness.network.segments import LostSegments
 
@@ -139,6 +140,18 @@ class Network(ABC):
             HarnessError: this rung does not offer "names".
         """
         raise HarnessError(f"there are no names on the rung {self.rung}")
+
+    def capture(self, curtain_ns: int, secrets: bytes) -> Capture | None:  # noqa: ARG002 - for other rungs
+        """Every frame so far that came to the program's host, left it, or stayed in it.
+
+        Args:
+            curtain_ns: When the curtain rose, in nanoseconds since 1970; 0 if it never did.
+            secrets: Keys of TLS, to go with them.
+
+        Returns:
+            None on rungs where frames cannot be seen.
+        """
+        return None
 
     def trust(self, files: Mapping[str, bytes]) -> None:  # noqa: B027 - nothing, on other rungs
         """Have these stand for the authorities that the program's host trusts, where that can be.

@@ -40,11 +40,14 @@ from harness.network.process import (
 )
 from harness.network.segments import NETLINK_NETFILTER, LostSegments
 from harness.network.sockets import NETLINK_SOCK_DIAG, DiagnosticsTable, deafen
+from harness.network.tap import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Self
+
+    from harness.model.capture import Capture
 
 #: From where the actors that dial come: blocks for documentation (RFC 5737, RFC 3849).
 VISITOR, VISITOR6 = "203.0.113.80", "2001:db8::80"
@@ -76,9 +79,14 @@ class Private(Network):
     )
 
     def __init__(
-        self, channel: socket.socket, keeper: int, name_server: tuple[socket.socket, socket.socket]
+        self,
+        channel: socket.socket,
+        keeper: int,
+        name_server: tuple[socket.socket, socket.socket],
+        tap: socket.socket,
     ) -> None:
         self._channel = channel
+        self._tap = Tap(tap)
         self._name_server: dict[Transport, socket.socket] = dict(
             zip(("udp", "tcp"), name_server, strict=True)
         )
@@ -125,9 +133,9 @@ class Private(Network):
         channel = _new_room()
         try:
             channel.settimeout(_PATIENCE_S)
-            _, (datagrams, streams) = _keeper_of(channel)
-            datagrams.close()
-            streams.close()
+            _, name_server, tap = _keeper_of(channel)
+            for sock in (*name_server, tap):
+                sock.close()
         except TimeoutError:
             raise MachineError("the private network was not set up in time") from None
         finally:
@@ -154,6 +162,11 @@ class Private(Network):
             self._names.setdefault(name.lower(), str(ipaddress.ip_address(address)))
         if self._started:
             self._ask("hosts", self._hosts())
+
+    def capture(self, curtain_ns: int, secrets: bytes) -> Capture:
+        """See `Network`."""
+        names = {address: name for name, address in reversed([*self.names.items()])}
+        return self._tap.capture(curtain_ns, names, secrets)
 
     def trust(self, files: Mapping[str, bytes]) -> None:
         """See `Network`."""
@@ -408,6 +421,7 @@ class Private(Network):
 
     async def close(self) -> None:
         """See `Network`."""
+        self._tap.close()
         for sock in self._kept:
             sock.close()
         self._kept.clear()
@@ -476,8 +490,10 @@ def _new_room() -> socket.socket:
 
 def _keeper_of(
     channel: socket.socket,
-) -> tuple[int, tuple[socket.socket, socket.socket]]:
-    """The process id of process 1, and the sockets where names are asked for, once it is ready.
+) -> tuple[int, tuple[socket.socket, socket.socket], socket.socket]:
+    """The process id of process 1, and sockets, once it is ready.
+
+    Those where names are asked for, and the one that hears every frame.
 
     Raises:
         MachineError: it cannot be; says which step failed, and what to do.
@@ -487,8 +503,8 @@ def _keeper_of(
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
     match message:
         case ("ready",):
-            datagrams, streams = (socket.socket(fileno=fd) for fd in fds)
-            return keeper, (datagrams, streams)
+            datagrams, streams, tap = (socket.socket(fileno=fd) for fd in fds)
+            return keeper, (datagrams, streams), tap
         case ("failed", step, code):
             raise MachineError(
                 f"the private network cannot be had: {step}: {os.strerror(code)}; "

@@ -8,8 +8,9 @@ ends with it; the kernel then ends everything else in the room.
 It hears ("socket", side, family, type, protocol), ("address", host), ("hosts", text),
 ("silence", side), ("trust", files) with octets by path, and ("program", text) with the socket of a
 warden, the text being for /etc/hosts.
-It says ("ready",) once, with the sockets at which names are asked for, datagrams first; and to
-each but the last ("done",), with the socket if one was asked for, or ("failed", what could not
+It says ("ready",) once, with the sockets at which names are asked for, datagrams first, and one
+that hears every frame on the host's side; and to each but the last ("done",), with the socket if
+one was asked for, or ("failed", what could not
 be done, errno).
 """
 
@@ -64,6 +65,7 @@ _PR_CAP_AMBIENT_RAISE = 2
 _CAP_NET_RAW = 13
 _CAPABILITIES = 64
 _CAPABILITY_VERSION = 0x20080522
+_ETH_P_ALL = 3
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM, _ETHTOOL_SGSO = 0x17, 0x24
 
@@ -153,6 +155,7 @@ class Room:
         self._namespaces: dict[str, int] = {}
         self._hosts = ""
         self._name_server: list[_socket.socket] = []
+        self._tap: _socket.socket | None = None
         self._covered: dict[str, int] = {}  # what lay in a shared folder, by its path
         self._warden: RoomWarden | None = None
 
@@ -165,7 +168,7 @@ class Room:
                 helper.send(self._channel, "failed", what, error.errno)
                 return
         self._children = helper.Children()
-        self._say("ready", *self._name_server)
+        self._say("ready", *self._name_server, *filter(None, [self._tap]))
         while self._serve():
             pass
 
@@ -186,6 +189,7 @@ class Room:
         yield "put /etc/hosts and its like in place", self._mount_names
         yield "mount empty folders for temporary files", self._mount_temporary
         yield "limit how many processes run at once", _limit_processes
+        yield "hear every frame on the wire", self._open_tap
         yield "give up capabilities", self._bound
 
     def _map_user(self) -> None:
@@ -272,6 +276,11 @@ class Room:
                 server.bind((NAME_SERVER, 53))
                 self._name_server.append(server)
         self._name_server[-1].listen(_BACKLOG)
+
+    def _open_tap(self) -> None:
+        """On the host, where a program's frames to itself are heard too."""
+        kind = _socket.SOCK_RAW | _socket.SOCK_NONBLOCK
+        self._tap = _socket.socket(_socket.AF_PACKET, kind, _socket.htons(_ETH_P_ALL))
 
     def _mount_proc(self) -> None:
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)

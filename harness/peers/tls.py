@@ -53,8 +53,32 @@ class Authority:
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """The variables by which a program is told of the authority; makes their files."""
+        return trust.write(self._authority.cert_pem.bytes(), self._place)
+
+    @cached_property
+    def _place(self) -> Path:
         self._folder = tempfile.TemporaryDirectory(prefix="trust-", dir=scratch_folder())
-        return trust.write(self._authority.cert_pem.bytes(), Path(self._folder.name))
+        return Path(self._folder.name)
+
+    @property
+    def secrets_size(self) -> int:
+        """How many octets of secrets there are by now."""
+        return self._secrets.stat().st_size if self._folder and self._secrets.exists() else 0
+
+    def secrets(self, start: int) -> bytes:
+        """The secrets of TLS connections behind the first octets, of whatever play.
+
+        In the format of NSS, as SSLKEYLOGFILE has it: with them, captures can be read.
+        """
+        if self.secrets_size <= start:
+            return b""
+        with self._secrets.open("rb") as file:
+            file.seek(start)
+            return file.read()
+
+    @property
+    def _secrets(self) -> Path:
+        return self._place / "secrets.log"
 
     @cached_property
     def system_files(self) -> Mapping[str, bytes]:
@@ -75,6 +99,7 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        context.keylog_filename = str(self._secrets)
         return context
 
     def _new_context(self, certificate: Certificate, names: tuple[str, ...]) -> ssl.SSLContext:
@@ -83,6 +108,7 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # A client that closes before it has read its session tickets would send a reset.
         context.num_tickets = 0
+        context.keylog_filename = str(self._secrets)
         self._issued(certificate, names).configure_cert(context)
         return context
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +18,18 @@ from harness import __version__
 from harness.errors import UsageError
 from harness.model.scenario import Actor
 from harness.notation import format_exchange
+from harness.record.pcapng import BadCaptureError, read_capture
 from harness.record.store import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from harness.model.capture import Capture
     from harness.model.plan import Plan
     from harness.model.record import Record
 
 FILE_NAME = "run.json"
-RECORD = "record.jsonl"
+RECORD, CAPTURE = "record.jsonl", "capture.pcapng"
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 #: What of an actor decides nothing of how a play goes.
 _NO_MATTER = {"name", "line", "strict"}
@@ -175,11 +177,20 @@ def read_run(folder: Path) -> tuple[Origin, Record]:
     """
     origin = read_origin(folder)
     try:
-        return origin, read_record(folder / RECORD)
+        return origin, replace(read_record(folder / RECORD), capture=_capture_of(folder))
     except OSError as error:
         raise UsageError(f"{folder / RECORD} cannot be read: {error.strerror}") from None
+    except BadCaptureError:
+        raise UsageError(f"{folder / CAPTURE} is damaged; play it again") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{folder / RECORD} is damaged; play it again") from None
+
+
+def _capture_of(folder: Path) -> Capture | None:
+    try:
+        return read_capture((folder / CAPTURE).read_bytes())
+    except FileNotFoundError:
+        return None  # not on that network
 
 
 def _frozen(value: Any) -> Any:

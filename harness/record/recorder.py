@@ -18,11 +18,15 @@ class Recorder:
     """Collects the events of a play in order and hands each to its listeners at once.
 
     Times count from the curtain (`What.CURTAIN`); what is set up before has time 0.
+
+    Attributes:
+        curtain_ns: When that was, in nanoseconds since 1970; 0 as long as it is down.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._curtain: float | None = None
+        self.curtain_ns = 0
         self._events: list[Event] = []
         self._listeners: list[Listener] = []
 
@@ -33,6 +37,7 @@ class Recorder:
     def curtain(self) -> None:
         """The play proper begins."""
         self._curtain = self._clock()
+        self.curtain_ns = time.time_ns()
         self.note(What.CURTAIN, "program")
 
     def note(

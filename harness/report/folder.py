@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
-from harness.record import write_origin, write_record
+from harness.record import CAPTURE, RECORD, write_capture, write_origin, write_record
 from harness.report.text import failure_text
 from harness.report.transcript import transcript
 
@@ -51,10 +51,11 @@ def keep(
     A verdict is not lost with its folder: where it cannot be written, that is its `reason`.
     """
     folder = Path(out, folder_name(verdict.plan))
-    kept = replace(verdict, run_folder=str(folder))
+    kept = replace(verdict, run_folder=str(folder), captured=record.capture is not None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_record(record, folder / "record.jsonl")
+        write_record(record, folder / RECORD)
+        _write_capture(record, folder / CAPTURE)
         _write(folder / "transcript.txt", transcript(verdict.plan, record, follower))
         _write(folder / "verdict.txt", failure_text(kept, again=origin.again))
         write_origin(origin, folder)
@@ -62,6 +63,14 @@ def keep(
         told = f"{folder} cannot be written: {error.strerror}"
         return replace(verdict, reason="; ".join(filter(None, [verdict.reason, told])))
     return kept
+
+
+def _write_capture(record: Record, path: Path) -> None:
+    """The capture, or none: that of an earlier play would be taken for this one's."""
+    if record.capture is None:
+        path.unlink(missing_ok=True)
+        return
+    path.write_bytes(b"".join(write_capture(record.capture)))
 
 
 def folder_name(plan: Plan) -> str:

@@ -54,7 +54,9 @@ def failure_text(verdict: Verdict, *, implementation: str = "", again: str = "")
     if verdict.outcome is Outcome.FAILED and (way := in_words(verdict.plan.pieces or WHOLE)):
         lines.append(f"  {'cut':{_LABEL}}{way}; TCP carries octets, not messages (RFC 9293 2.2)")
     if verdict.run_folder:
-        lines.append(f"  {'see':{_LABEL}}{verdict.run_folder}/: transcript.txt  record.jsonl")
+        capture = "  capture.pcapng" if verdict.captured else ""
+        files = f"transcript.txt  record.jsonl{capture}"
+        lines.append(f"  {'see':{_LABEL}}{verdict.run_folder}/: {files}")
     if again:
         lines.append(f"  {'again':{_LABEL}}{again}")
     return "\n".join(map(harmless, lines)).rstrip() + "\n"

@@ -30,6 +30,7 @@ from harness.run.pulse import Pulse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from harness.model.capture import Capture
     from harness.model.plan import Plan
     from harness.model.program import Endpoint
     from harness.model.scenario import Actor, Scenario
@@ -81,7 +82,9 @@ async def play(plan: Plan, stage: Stage) -> Record:
         plan = replace(plan, folder=built.folder)
     network = await open_network(stage.network)
     try:
-        return await _Play(plan, stage, network).run()
+        playing = _Play(plan, stage, network)
+        record = await playing.run()
+        return replace(record, capture=playing.capture())
     finally:
         await network.close()
 
@@ -104,6 +107,7 @@ class _Play:
         self._place: Place | None = None
         self._acts: Acts | None = None
         self._unready: Transport = "tcp"  # over which the program does not listen
+        self._secrets_from = stage.authority.secrets_size
         self._heard_out = False  # the program has ended, and its sockets are read empty
 
     async def run(self) -> Record:
@@ -116,6 +120,11 @@ class _Play:
             return self._recorder.record
         finally:
             await self._clean_up()
+
+    def capture(self) -> Capture | None:
+        """What went over the wire, when everybody has left the stage."""
+        secrets = self._stage.authority.secrets(self._secrets_from)
+        return self._network.capture(self._recorder.curtain_ns, secrets)
 
     # -- before the curtain -----------------------------------------------------------
 

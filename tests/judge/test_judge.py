@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from harness.judge import judge, satisfied
+from harness.model.capture import Capture
 from harness.model.plan import Plan
 from harness.model.record import Event, Record, What
 from harness.model.scenario import (
@@ -261,3 +264,15 @@ def test_addresses_of_the_play_are_filled_in() -> None:
 def test_judging_again_gives_the_same(kind: str) -> None:
     played, happened = PLAYS[kind].plan_and_record()
     assert judge(played, happened) == judge(played, happened)
+
+
+def test_a_capture_that_is_not_whole_is_a_remark() -> None:
+    played, happened = plan(MAIL, "mail< QUIT\n"), record("mail< QUIT\nprogram! exit 0\n")
+    whole = judge(played, replace(happened, capture=Capture()))
+    cut = judge(played, replace(happened, capture=Capture(lost=7)))
+
+    assert (whole.outcome, whole.findings) == (Outcome.PASSED, ())
+    assert cut.outcome is Outcome.PASSED
+    assert [(finding.level, finding.headline) for finding in cut.findings] == [
+        (Level.MAY, "The capture is not whole: the kernel had no room for 7 frames.")
+    ]

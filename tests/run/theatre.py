@@ -44,7 +44,16 @@ class Theatre:
             out=None,
         )
 
-    def plan(self, exchange: str, program: str, *, role: str, cast: str, more: str = "") -> Plan:
+    def plan(
+        self,
+        exchange: str,
+        program: str,
+        *,
+        role: str,
+        cast: str,
+        more: str = "",
+        network: str = "loopback",
+    ) -> Plan:
         """The plan of a play with one of fixtures/programs/, or with the text of one.
 
         `cast` and `more` (further keys) are YAML; where `more` demands nothing, the exit
@@ -54,7 +63,7 @@ class Theatre:
             program = (PROGRAMS / program).read_text(encoding="utf-8")
         (self.author / "program.py").write_text(dedent(program), encoding="utf-8")
         run = f"['{{python}}', program.py, '{{host}}', '{{port}}', {self.marker}]"
-        return self.plan_of(exchange, run, role=role, cast=cast, more=more)
+        return self.plan_of(exchange, run, role=role, cast=cast, more=more, network=network)
 
     def plan_of(
         self,
