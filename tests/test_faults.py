@@ -47,6 +47,8 @@ RACING = {
     )
 }
 
+pytestmark = pytest.mark.timeout(300)  # the first test waits for all plays
+
 REQUEST = Request(network="loopback", out=None, jobs=16, seed=7)
 
 
@@ -115,7 +117,7 @@ def played(plans: tuple[Plan, ...], network: str, runs: Path) -> list[dict[str, 
     ids = [plan.id for plan in plans]
     reference = [plan for plan in plans_with("reference", network) if plan.id in ids]
     series = (reference, plans, tuple(map(with_fault, plans)))
-    request = replace(REQUEST, network=network)
+    request = replace(REQUEST, network=network, jobs=REQUEST.jobs // len(series) + 1)
 
     async def everything() -> list[list[Verdict]]:
         folders = [str(runs / str(number)) for number in range(len(series))]
