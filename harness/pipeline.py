@@ -54,6 +54,7 @@ from harness.load import (
     load_suite,
     slug_of,
     suites_among,
+    suites_below,
 )
 from harness.load.wording import suggest
 from harness.model.needs import NEEDS
@@ -167,7 +168,7 @@ def prepare(request: Request) -> Programme:
     )
     suite = given.suite.file if given.suite else None
     plans = [replace(plan, suite=suite) for plan in made if given.asks_for(plan) and wanted(plan)]
-    stale = about_nothing(implementation, given.loaded, ids_around(given.files))
+    stale = _stale(implementation, given.loaded, given.files)
     told = (
         *notes(plans, rung.offers),
         *(f"note: {expected.place}: {what}" for expected, what in stale),
@@ -206,11 +207,21 @@ class _Given:
         return cases is None or any(map(plan.is_called, cases))
 
 
+def _stale(
+    implementation: Implementation, scenarios: Sequence[Scenario], files: Sequence[Path]
+) -> list[tuple[ExpectedFailure, str]]:
+    if not implementation.expected_failures:  # nearly always; folders need not be looked through
+        return []
+    return about_nothing(implementation, scenarios, ids_around(files))
+
+
 def _given(paths: Sequence[str]) -> _Given:
     suites = suites_among(paths)
     if not suites:
         found = find(paths)
         files = [each.file for each in found]
+        if not files and (below := suites_below(map(Path, paths))):
+            raise UsageError(f"there are only suites here; play one: wirelab run {below[0]}")
         roles = load_roles(folder_with_roles(files))
         scenarios, problems = load_scenarios(files, roles)
         cases = {str(each.file): each.cases for each in found}
@@ -250,8 +261,9 @@ def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
     """How many scenario, suite and implementation files there are, and every problem in them."""
     places = [Path(path) for path in paths]
     programs = [place for place in places if is_implementation(place)]
-    suites = [place for place in places if is_suite(place)]
-    files = find_scenarios([place for place in places if place not in [*programs, *suites]])
+    given = [place for place in places if is_suite(place)]
+    files = find_scenarios([place for place in places if place not in [*programs, *given]])
+    suites = dict.fromkeys([*given, *suites_below(places)])
     roles = load_roles(folder_with_roles([*places, *files]))
     scenarios, problems = load_scenarios(files, roles)
     problems += circles(scenarios)
@@ -266,7 +278,7 @@ def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
         except AuthorError as error:
             problems += error.problems
         else:
-            for expected, what in about_nothing(implementation, scenarios, ids_around(files)):
+            for expected, what in _stale(implementation, scenarios, files):
                 place = (expected.file, expected.line, expected.column)
                 problems.append(Problem(*place, what))
     return len(files) + len(suites) + len(programs), joined(problems)

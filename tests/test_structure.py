@@ -309,8 +309,14 @@ class TestSuite:
         (course / "scenarios/echo-client/broken.yaml").unlink()
         text = (course / "suites" / "lab1.yaml").read_text(encoding="utf-8")
         write(course, "scenarios/suites/lab1.yaml", text)
-        assert wirelab("check")[:2] == (0, "3 files: no problem\n")
+        assert wirelab("check")[:2] == (0, "4 files: no problem\n")
+        assert len(wirelab("list")[1].splitlines()) == 3
         assert wirelab("check", "scenarios/suites/lab1.yaml")[0] == 0
+
+    def test_a_folder_of_them_is_checked_and_not_played(self, wirelab: Wirelab) -> None:
+        assert wirelab("check", "suites") == (0, "1 file: no problem\n", "")
+        told = "there are only suites here; play one: wirelab run suites/lab1.yaml\n"
+        assert wirelab("run", "suites") == (2, "", told)
 
     def test_it_is_played_by_itself(self, wirelab: Wirelab) -> None:
         told = "a suite is played by itself: wirelab run suites/lab1.yaml\n"

@@ -17,6 +17,7 @@ from harness.load.find import (
     is_shared,
     is_suite,
     suites_among,
+    suites_below,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = [
     "schema_text",
     "slug_of",
     "suites_among",
+    "suites_below",
 ]
 
 

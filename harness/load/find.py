@@ -64,21 +64,22 @@ def _split(path: str) -> tuple[Path, str | None]:
 def _is(path: Path, asked: Callable[[Path], bool]) -> bool:
     try:
         return asked(path)
-    except OSError:  # a name that is too long, say
+    except (OSError, ValueError):  # a name that is too long, say, or has a zero in it
         return False
 
 
 def _files(place: Path) -> Iterable[Path]:
     if not _is(place, Path.is_dir):
         return [place] if _is(place, Path.exists) else []
-    files = sorted([*place.glob("*.yaml"), *place.glob("*/*.yaml")])
+    return [file for file in _yaml_below(place) if not is_suite(file)]
+
+
+def _yaml_below(folder: Path) -> list[Path]:
+    """What may be a scenario or a suite, in order: in a folder, and one further down."""
     return [
         file
-        for file in files
-        if file.name != _ROLES
-        and not file.parent.name.startswith(".")
-        and not is_shared(file)
-        and not is_suite(file)
+        for file in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")])
+        if file.name != _ROLES and not file.parent.name.startswith(".") and not is_shared(file)
     ]
 
 
@@ -103,6 +104,22 @@ def suites_among(paths: Sequence[str]) -> dict[Path, set[str] | None]:
         if is_suite(file):
             found.setdefault(file, Found(file)).ask(play)
     return {file: each.cases for file, each in found.items()}
+
+
+def suites_below(places: Iterable[Path]) -> list[Path]:
+    """The suites that lie in these folders."""
+    folders = (place for place in places if _is(place, Path.is_dir))
+    return [file for folder in folders for file in _yaml_below(folder) if is_suite(file)]
+
+
+def is_there(path: Path) -> bool:
+    """Whether this is a file; what could be the name of none is none."""
+    return _is(path, Path.is_file)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder; what could be the name of none is none."""
+    return _is(path, Path.is_dir)
 
 
 def ids_around(files: Iterable[Path]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import AuthorError
 from harness.load.document import Document, read_document
-from harness.load.find import is_shared
+from harness.load.find import is_shared, is_there
 from harness.load.schema import ScenarioShape, SharedShape
 from harness.load.shapes import shape_of
 from harness.load.wording import shown, suggest
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PATH = ("include",)
 _MAPPINGS = ("names", "program", "values")  # a name of the scenario's own hides the included one
 _LISTS = ("tags", "uses", "needs")  # both lists count
+_MAX_DEPTH = 32  # far above every honest scenario; below it, recursion has its way
 _SHARED_KEYS = tuple(SharedShape.model_fields)
 
 
@@ -52,6 +53,10 @@ class Includes:
             if file in way:
                 told = " -> ".join(each.name for each in (*way, file))
                 document.complain(path, f"this includes itself: {told}")
+                continue
+            if len(way) == _MAX_DEPTH:
+                message = f"more than {_MAX_DEPTH} files, each included by the one before"
+                document.complain(path, message)
                 continue
             shared = self._shared(file, way)
             document.problems += shared.problems
@@ -91,9 +96,9 @@ def _search(document: Document, path: Path, name: str) -> FilePath | None:
     """The file of a name: beside the file that includes it, or one folder above."""
     beside = FilePath(document.file).absolute().parent
     folders = [beside, beside.parent]
-    file = next((f / name for f in folders if name and (f / name).is_file()), None)
+    file = next((f / name for f in folders if name and is_there(f / name)), None)
     if file is None:
-        known = [each.name for f in folders for each in sorted(f.glob("_*.yaml")) if each.is_file()]
+        known = [each.name for f in folders for each in sorted(f.glob("_*.yaml")) if is_there(each)]
         places = " or ".join(_as_given(f, document.file) for f in folders)
         hint = suggest(name, known) if known else ""
         document.complain(path, f"there is no `{name}` in {places}{hint}")

@@ -13,7 +13,7 @@ from harness.load.addresses import parse_address, parse_host
 from harness.load.cast import read_cast
 from harness.load.demands import read_demands
 from harness.load.document import Document, Place, read_document
-from harness.load.find import is_shared
+from harness.load.find import is_folder, is_shared, is_there
 from harness.load.include import Includes
 from harness.load.instead import cases_of_steps
 from harness.load.mail import check_mail
@@ -254,11 +254,12 @@ class _Maker:
         folder = self._path.absolute().parent
         same = [folder] if role == self._role.name else []
         folders = [*same, folder.parent / role, folder / role]
-        if any((each / f"{slug}.yaml").is_file() for each in folders):
+        if any(is_there(each / f"{slug}.yaml") for each in folders):
             return None
-        known = [file.stem for each in folders for file in sorted(each.glob("[!_]*.yaml"))]
-        near = suggest(slug, known)
-        return f"there is no scenario `{full}`{near if 'did you mean' in near else ''}"
+        near = filter(is_folder, [*same, folder.parent / role] if _is_name(role) else same)
+        known = [file.stem for each in near for file in sorted(each.glob("[!_]*.yaml"))]
+        hint = suggest(slug, known)
+        return f"there is no scenario `{full}`{hint if 'did you mean' in hint else ''}"
 
     # -- values and cases -------------------------------------------------------------
 
@@ -268,6 +269,9 @@ class _Maker:
         for name, text in self._shape.values.items():
             if not _VALUE_NAME.fullmatch(name):
                 message = f"`{name}` is no name of a value; names are letters, digits, `-` and `_`"
+                self._complain(("values", name), message, key=True)
+            if name in {"name", "why"}:
+                message = f"`{name}` is a word of `cases`; give this value another name"
                 self._complain(("values", name), message, key=True)
             if "${" in text:
                 message = "a value is plain text: nothing is filled in here"
@@ -456,6 +460,10 @@ class _Maker:
                 for name in PARAMETER.findall(text):
                     if path[0] != "expect" or name not in self._losses():
                         yield path, name
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and not _NOT_IN_SLUGS.search(text)
 
 
 def slug_of(name: str) -> str:

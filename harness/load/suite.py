@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.load.document import Document, read_document
+from harness.load.find import is_folder
 from harness.load.schema import PickShape, SuiteShape
 from harness.load.shapes import shape_of
 from harness.model.suite import Pick, Suite
@@ -43,7 +44,7 @@ def _folder(document: Document, path: Path, shape: SuiteShape) -> Path:
     beside = path.absolute().parent
     if shape.says("from_"):
         folder = beside / shape.from_
-        if not folder.is_dir():
+        if not is_folder(folder):
             document.complain(("from",), f"there is no folder `{_as_given(folder, path)}`")
         return _as_given(folder, path)
     for folder in (beside, *beside.parents):
@@ -72,6 +73,8 @@ def _pick(document: Document, index: int, item: str | PickShape) -> Pick:
         document.complain(path, f"{message}, not by both" if item.says("tag") else message)
     elif item.says("scenario"):
         _check_pattern(document, (*path, "scenario"), item.scenario)
+    elif not item.tag.strip():
+        document.complain((*path, "tag"), "`tag` is empty; write one of the scenarios")
     for number, pattern in enumerate(item.except_):
         _check_pattern(document, (*path, "except", number), pattern)
     return Pick(

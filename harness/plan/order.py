@@ -8,7 +8,7 @@ from harness.errors import Problem
 from harness.model.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.model.plan import Plan
     from harness.model.scenario import Scenario
@@ -20,26 +20,31 @@ def circles(scenarios: Iterable[Scenario]) -> list[Problem]:
     by_id = {scenario.id: scenario for scenario in scenarios}
     done: set[str] = set()
     found = []
-    for scenario in by_id.values():
-        if way := _circle(scenario.id, by_id, done, ()):
-            told = " after ".join(way)
-            line = by_id[way[0]].lines.get("after", 1)
-            message = f"nobody could begin: {told}"
-            found.append(Problem(by_id[way[0]].file, line, 1, message))
+    for name in by_id:
+        if way := _circle(name, by_id, done):
+            first = by_id[way[0]]
+            message = f"nobody could begin: {' after '.join(way)}"
+            found.append(Problem(first.file, first.lines.get("after", 1), 1, message))
     return found
 
 
-def _circle(
-    name: str, by_id: Mapping[str, Scenario], done: set[str], way: tuple[str, ...]
-) -> tuple[str, ...] | None:
-    """The first ring that is met from here on and was not met before."""
-    if name in way:
-        return (*way[way.index(name) :], name)
-    if name in done or name not in by_id:
-        return None
-    done.add(name)
-    rings = (_circle(before, by_id, done, (*way, name)) for before in by_id[name].after)
-    return next(filter(None, rings), None)
+def _circle(name: str, by_id: Mapping[str, Scenario], done: set[str]) -> list[str]:
+    """The first ring that is met from here on, and was not met before; however long the way is."""
+    way: list[str] = []
+    open_: list[Iterator[str]] = [iter((name,))]
+    while open_:
+        before = next(open_[-1], None)
+        if before is None:
+            open_.pop()
+            done.update(way[-1:])
+            del way[-1:]
+        elif before in way:
+            done.update(way)
+            return [*way[way.index(before) :], before]
+        elif before in by_id and before not in done:
+            way.append(before)
+            open_.append(iter(by_id[before].after))
+    return []
 
 
 def waits(plans: Sequence[Plan]) -> list[list[int]]:

@@ -25,29 +25,45 @@ def picked(
     `others` are the ids of scenarios that are there and could not be read: it is no mistake to
     pick them.
     """
-    found: dict[str, Scenario] = {}
-    problems: list[Problem] = []
-    lines: dict[str, int] = {}
+    picking = _Picking(suite, scenarios)
     for pick in suite.picks:
+        picking.pick(pick, others)
+    return list(picking.found.values()), picking.problems
 
-        def complain(message: str, pick: Pick = pick) -> None:
-            problems.append(Problem(suite.file, pick.line, pick.column, message))
 
-        meant = [scenario for scenario in scenarios if _means(pick, scenario)]
+class _Picking:
+    """Goes through the items of a suite; what one of them has picked is no other's."""
+
+    def __init__(self, suite: Suite, scenarios: Sequence[Scenario]) -> None:
+        self.found: dict[str, Scenario] = {}
+        self.problems: list[Problem] = []
+        self._suite = suite
+        self._scenarios = scenarios
+        self._lines: dict[str, int] = {}  # in which each scenario was picked
+
+    def pick(self, pick: Pick, others: Collection[str]) -> None:
+        meant = [scenario for scenario in self._scenarios if _means(pick, scenario)]
         if not (meant or any(map(pick.may_mean, others))):
-            complain(f"{pick.name} picks no scenario{_hint(pick, scenarios)}")
-        for pattern in pick.but:
-            if meant and not any(matches(pattern, scenario.id) for scenario in meant):
-                complain(f"`{pattern}` is none of those that {pick.name} picks")
-        for scenario in meant:
-            if any(matches(pattern, scenario.id) for pattern in pick.but):
-                continue
-            if scenario.id in found:
-                complain(f"{scenario.id} is picked twice: line {lines[scenario.id]} does it too")
-                continue
-            lines[scenario.id] = pick.line
-            found[scenario.id] = _weighed(scenario, pick)
-    return list(found.values()), problems
+            self._complain(pick, f"{pick.name} picks no scenario{_hint(pick, self._scenarios)}")
+        for pattern in pick.but if meant else ():
+            if not any(matches(pattern, scenario.id) for scenario in meant):
+                self._complain(pick, f"`{pattern}` is none of those that {pick.name} picks")
+        left = [each for each in meant if not any(matches(but, each.id) for but in pick.but)]
+        if meant and not left:
+            self._complain(pick, f"all that {pick.name} picks is excepted")
+        for scenario in left:
+            self._take(scenario, pick)
+
+    def _take(self, scenario: Scenario, pick: Pick) -> None:
+        if scenario.id in self.found:
+            first = self._lines[scenario.id]
+            self._complain(pick, f"{scenario.id} is picked twice: line {first} does it too")
+            return
+        self._lines[scenario.id] = pick.line
+        self.found[scenario.id] = _weighed(scenario, pick)
+
+    def _complain(self, pick: Pick, message: str) -> None:
+        self.problems.append(Problem(self._suite.file, pick.line, pick.column, message))
 
 
 def may_pick(suite: Suite, file: Path) -> bool:

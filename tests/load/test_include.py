@@ -146,6 +146,14 @@ def test_a_shared_file_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert (len(scenarios), wrong, read) == (6, [], ["_a.yaml", "_b.yaml"])
 
 
+def test_files_are_not_included_without_end(folder: Path) -> None:
+    """Many are told in a sentence, however deep they are."""
+    shared = {f"s{number}": f"include: _s{number + 1}.yaml\n" for number in range(2000)}
+    assert problems(folder, "include: _s0.yaml\n" + HEARS, **shared, s2000=MAIL) == [
+        f"_s31.yaml:1:10: more than 32 files, each included by the one before {BY}"
+    ]
+
+
 def test_one_mistake_names_all_whom_it_spoils() -> None:
     """In the order in which they were read."""
     shared = [Problem("_a.yaml", 1, 1, "wrong", (name,)) for name in ("x", "y", "z")]

@@ -50,6 +50,14 @@ def test_two_ways_to_one_scenario_are_no_circle() -> None:
     assert circles(four) == []
 
 
+def test_the_way_may_be_long() -> None:
+    """As long as a course has scenarios."""
+    chain = [scenario(f"s{number}", f"s{number + 1}") for number in range(5000)]
+    assert circles(chain) == []
+    [problem] = circles([*chain, scenario("s5000", "s0")])
+    assert problem.file == "s0.yaml"
+
+
 def test_two_circles_are_two() -> None:
     """Each is told."""
     four = [scenario("a", "b"), scenario("b", "a"), scenario("c", "d"), scenario("d", "c")]

@@ -60,6 +60,13 @@ def test_what_is_excepted_is_left_to_others() -> None:
     ]
 
 
+def test_an_exception_leaves_something() -> None:
+    """Else the item picks nothing, and nobody would see it."""
+    assert told(Pick("a/*", but=("a/one", "*/two"))) == [
+        "lab.yaml:3:5: all that `a/*` picks is excepted"
+    ]
+
+
 def test_points_and_limits_are_those_of_the_suite_or_of_the_scenario() -> None:
     """Each by itself."""
     picks = (Pick("a/one"), Pick("a/two", points=0, patience=1.5), Pick("b/one", timeout=60))
