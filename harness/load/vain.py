@@ -151,15 +151,18 @@ class _Checker:
         named = {entry.actor for entry in exchange.entries()}
         named |= {d.actor for d in demands if isinstance(d, TextDemand | HeardDemand)}
         for actor in cast.values():
-            if actor.name not in named and (why := _does_nothing(actor)):
+            path = ("cast", actor.name)
+            shared = path in self._document.files  # not every scenario needs all of a shared cast
+            if actor.name not in named and not shared and (why := _does_nothing(actor)):
                 message = f"`{actor.name}` {why}; write it into the exchange, or leave it out"
-                self._document.complain(("cast", actor.name), message, key=True)
+                self._document.complain(path, message, key=True)
 
 
 def _does_nothing(actor: Actor) -> str:
-    """Why an actor of which nothing is said makes no difference; empty if it makes one."""
-    if actor.kind is ActorKind.TERMINAL:
-        return "types nothing and reads nothing"
+    """Why an actor of which nothing is said makes no difference; empty if it makes one.
+
+    A terminal is there in any case.
+    """
     if actor.to is not None:
         return "never connects"
     if actor.kind is ActorKind.DNS and not actor.records:

@@ -162,3 +162,12 @@ def test_one_mistake_names_all_whom_it_spoils() -> None:
         "_a.yaml:1:1: wrong (included by x and 2 others)",
         "x:1:1: wrong",
     ]
+
+
+def test_not_every_scenario_needs_all_of_a_shared_cast(folder: Path) -> None:
+    """An actor of its own that does nothing is a mistake."""
+    idle = "cast:\n  names: {kind: dns}\n"
+    own = "include: _a.yaml\n" + MAIL + HEARS
+    assert "names" in load(folder, own, a=idle).cast
+    [problem] = problems(folder, MAIL + "  names: {kind: dns}\n" + HEARS)
+    assert "`names` knows no name" in problem
