@@ -1,14 +1,15 @@
 """Echo client: sends each line that is typed, and shows what comes back.
 
     python echo_client.py HOST PORT [--udp] [--mode upper | reverse | plain]
-                          [--timeout 3] [--local HOST:PORT]
+                          [--timeout 5] [--local HOST:PORT]
+                          [--framing none | lines]
 
 For `echo_server.py` in the same mode. In mode upper the server greets first, and `bye` is sent
 and ends the conversation; in the others `bye` only ends the client, since the server has no
 word for it. The end of the input (Ctrl-D) ends it too.
 
-No line ends are sent: a line is what one `send` carries. An answer is what comes up to a line
-end, or before a short pause; over UDP, one datagram.
+No line ends are sent unless --framing is lines: a line is what one `send` carries. An answer is
+what comes up to a line end, or else before a short pause; over UDP, one datagram.
 """
 
 from __future__ import annotations

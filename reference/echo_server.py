@@ -1,6 +1,7 @@
 """Echo server: answers every message in capitals, reversed or as it is, over TCP and UDP.
 
     python echo_server.py HOST PORT [--mode upper | reverse | plain] [--tcp | --udp]
+                          [--framing none | lines]
 
 =========  =============================================================================
 mode       over TCP, and over UDP
@@ -12,9 +13,9 @@ plain      the Echo Protocol (RFC 862): every octet comes back, up to the client
            every datagram comes back, also an empty one.
 =========  =============================================================================
 
-A message ends with a line end, however TCP cuts it, and its answer ends as it does; without a
-line end it ends where nothing more comes for a moment. A client that has ended its direction is
-sent the rest of its answers before the connection is closed.
+A message ends with a line end, however TCP cuts it, and its answer ends as it does; unless
+--framing is lines, it also ends where nothing more comes for a moment. A client that has ended its
+direction is sent the rest of its answers before the connection is closed.
 
 HOST is a name or an address, IPv4 or IPv6; an empty one means all of them.
 """
@@ -28,14 +29,14 @@ from typing import TYPE_CHECKING
 from protocols.arguments import add_listening_place
 from protocols.endpoints import Endpoint
 from protocols.messages import Message
-from protocols.service import Service, run_server
+from protocols.service import EXIT_STATUS, Service, run_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from protocols.service import Connection
 
-GREETING = b"Welcome"
+GREETING = "Welcome"
 FAREWELL = b"bye"
 LAST_WORDS = b"I see u."
 
@@ -77,7 +78,7 @@ class UpperEcho(Service):
 
     async def converse(self, client: Connection) -> None:
         """Answer message by message, to `bye`."""
-        await client.send(GREETING)
+        await client.greet(GREETING)
         while (message := await client.message()) is not None and message.text != FAREWELL:
             await client.send(message.answer(message.words.upper()))
 
@@ -90,7 +91,11 @@ class UpperEcho(Service):
         return message.answer(message.words.upper())
 
 
-MODES = {"upper": UpperEcho, "reverse": ReverseEcho, "plain": PlainEcho}
+MODES: dict[str, type[UpperEcho | ReverseEcho | PlainEcho]] = {
+    "upper": UpperEcho,
+    "reverse": ReverseEcho,
+    "plain": PlainEcho,
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,8 +103,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="echo_server.py",
         description=__doc__,
-        epilog="exit status: 0 ended by SIGTERM, SIGINT or a farewell; 2 wrong usage; 69 cannot "
-        "listen there",
+        epilog=EXIT_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_listening_place(result)
@@ -111,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve as the command line says; return the exit status."""
     options = parser().parse_args(arguments)
     where = Endpoint(options.host, options.port)
-    return run_server("echo_server.py", MODES[options.mode], where, options.transports)
+    return run_server(
+        "echo_server.py", lambda: MODES[options.mode](options.framing), where, options.transports
+    )
 
 
 if __name__ == "__main__":

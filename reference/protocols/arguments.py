@@ -51,8 +51,18 @@ def _port(text: str, least: int) -> int:
     return int(text)
 
 
+def _add_framing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--framing",
+        choices=["none", "lines"],
+        default="none",
+        help="how messages end over TCP: with a line end, or also where a pause follows (default)",
+    )
+
+
 def add_listening_place(parser: argparse.ArgumentParser) -> None:
-    """Add HOST, PORT, --tcp and --udp of a server that may offer both."""
+    """Add HOST, PORT, --tcp, --udp and --framing of a server that may offer both."""
+    _add_framing(parser)
     parser.add_argument("host", help="where to listen: a name or an address; empty for all")
     parser.add_argument(
         "port", type=port_to_listen_at, help="the port, the same for both; 0 for any, which is told"
@@ -65,7 +75,8 @@ def add_listening_place(parser: argparse.ArgumentParser) -> None:
 
 
 def add_place_to_dial(parser: argparse.ArgumentParser) -> None:
-    """Add HOST, PORT, --tcp, --udp, -4, -6, --local and --timeout of a client."""
+    """Add HOST, PORT, --tcp, --udp, -4, -6, --local, --timeout and --framing of a client."""
+    _add_framing(parser)
     parser.add_argument("host", help="name or address of the server")
     parser.add_argument("port", type=port_to_dial, help="its port")
     transport = parser.add_mutually_exclusive_group()
@@ -77,9 +88,9 @@ def add_place_to_dial(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         type=seconds,
-        default=3.0,
+        default=5.0,
         metavar="SECONDS",
-        help="for the connection, and for each answer (default: 3)",
+        help="for the connection, and for each answer (default: 5)",
     )
     only = parser.add_mutually_exclusive_group()
     add = only.add_argument

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from protocols.endpoints import Endpoint, reason_of, socket_endpoint
-from protocols.messages import LONGEST, Cutter, Message, Messages
+from protocols.messages import LONGEST, PAUSES, Cutter, Message, Messages
 from protocols.screen import say
 
 if TYPE_CHECKING:
@@ -74,13 +74,15 @@ class Call:
         family: AF_INET or AF_INET6 only, or AF_UNSPEC.
         local: the own end; None for any.
         timeout: seconds for a connection, and for each answer.
+        framing: how messages end over TCP, `none` or `lines`; see `protocols.messages`.
     """
 
     server: Endpoint
     udp: bool = False
     family: int = socket.AF_UNSPEC
     local: Endpoint | None = None
-    timeout: float = 3.0
+    timeout: float = 5.0
+    framing: str = "none"
 
 
 EXIT_STATUS = (
@@ -93,7 +95,9 @@ EXIT_STATUS = (
 def call_of(options: argparse.Namespace) -> Call:
     """Return the call that was asked for in the words of `arguments.add_place_to_dial`."""
     server = Endpoint(options.host, options.port)
-    return Call(server, options.udp, options.family, options.local, options.timeout)
+    return Call(
+        server, options.udp, options.family, options.local, options.timeout, options.framing
+    )
 
 
 def run_client(name: str, call: Call, manners: Manners) -> int:
@@ -137,6 +141,8 @@ async def _converse(call: Call, manners: Manners) -> int:
             answered = await _lines(dialogue, manners)
         except OSError as error:
             raise UnreachableError(f"{wire.peer} is lost: {reason_of(error)}") from error
+        finally:
+            await dialogue.close()
     return os.EX_OK if answered else SilentError.status
 
 
@@ -185,14 +191,14 @@ class Dialogue:
             return typed.result()
 
     async def ask(self, line: str) -> None:
-        """Send a line and show its answer. Over TCP an empty one is nothing that could be sent.
+        """Send a line and show its answer. An empty one may be nothing that could be sent.
 
         Raises:
             DialogueError: the server does not answer, or ends the connection.
             OSError: it is lost.
         """
         octets = line.encode("utf-8", "surrogateescape")
-        if not octets and self.wire.is_stream:
+        if not octets and not self.wire.can_send_nothing:
             return
         await self.wire.send(octets)
         say((await self.hear()).words)
@@ -205,9 +211,11 @@ class Dialogue:
             DialogueError: none can come, for the server has ended the connection.
             OSError: the connection is lost.
         """
-        coming = self._next()
-        if not (await asyncio.wait({coming}, timeout=self._timeout))[0]:
-            raise SilentError(f"no answer from {self.wire.peer} within {self._timeout:g} s")
+        coming, heard = self._next(), self.wire.octets_heard
+        while not (await asyncio.wait({coming}, timeout=self._timeout))[0]:
+            # One who speaks slowly is not silent.
+            if heard == (heard := self.wire.octets_heard):
+                raise SilentError(f"no answer from {self.wire.peer} within {self._timeout:g} s")
         self._coming = None
         message = coming.result()
         if message is None:
@@ -230,6 +238,13 @@ class Dialogue:
                 while (message := await self._next()) is not None:
                     self._coming = None
                     say(message.words)
+
+    async def close(self) -> None:
+        """Wait for nothing any more, so that the wire can be closed."""
+        waiting = [task for task in (self._typed, self._coming) if task]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     def _next(self) -> asyncio.Task[Message | None]:
         """The message that comes next; asked for once, however often the wait is broken off."""
@@ -270,17 +285,26 @@ class _Typed:
 
 
 class Wire(ABC):
-    """What leads to the server: a connection, or a connected socket for datagrams."""
+    """What leads to the server: a connection, or a connected socket for datagrams.
+
+    Attributes:
+        own: the own end.
+        peer: the server's.
+        octets_heard: over a connection; with them it shows that the server is not silent.
+    """
 
     is_stream: bool
+    can_send_nothing = True
+    """Whether an empty message is one."""
 
     def __init__(self, sock: Any) -> None:
+        self.octets_heard = 0
         self.own = socket_endpoint(sock.getsockname())
         self.peer = socket_endpoint(sock.getpeername())
 
     @abstractmethod
     async def send(self, octets: bytes) -> None:
-        """Send octets; over UDP as one datagram."""
+        """Send a message; over UDP as one datagram."""
 
     @abstractmethod
     async def message(self) -> Message | None:
@@ -294,14 +318,24 @@ class Wire(ABC):
 class _StreamWire(Wire):
     is_stream = True
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, framing: str
+    ) -> None:
         super().__init__(writer.get_extra_info("socket"))
         self._writer = writer
-        self._messages = Messages(lambda: reader.read(LONGEST))
+        self._end = b"\n" if framing == "lines" else b""
+        self.can_send_nothing = bool(self._end)
+        self._reader = reader
+        self._messages = Messages(self._read, pause=PAUSES[framing])
+
+    async def _read(self) -> bytes:
+        octets = await self._reader.read(LONGEST)
+        self.octets_heard += len(octets)
+        return octets
 
     async def send(self, octets: bytes) -> None:
         # Not waited for: a server that reads nothing before it has been read must not block us.
-        self._writer.write(octets)
+        self._writer.write(octets + self._end)
 
     async def message(self) -> Message | None:
         return await self._messages.next()
@@ -351,7 +385,7 @@ async def _wire(call: Call) -> AsyncIterator[Wire]:
         return
     reader, writer = await asyncio.open_connection(sock=sock)
     try:
-        yield _StreamWire(reader, writer)
+        yield _StreamWire(reader, writer, call.framing)
     finally:
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):

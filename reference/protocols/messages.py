@@ -1,9 +1,10 @@
 """Messages in a stream: up to a line end, or what came before a pause.
 
 The programs of the laboratory send a text and wait for its answer. Many send no line end, so
-that a message is what one `send` carries; but TCP keeps no messages together (RFC 9293 2.2). Two
-rules serve both kinds: a line is a message, however it is cut on its way, and what no line end
-follows is one as soon as nothing more comes for a moment.
+that a message is what one `send` carries; but TCP keeps no messages together (RFC 9293 2.2). So
+there are two kinds of framing. With `lines` a line is a message, however it is cut on its way.
+With `none` a line is one as well, and so is what no line end follows, as soon as nothing more comes
+for a moment: that is a guess, and as good as guesses are.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PAUSE = 0.2
-"""Seconds after which a text without a line end is a message."""
+PAUSES: dict[str, float | None] = {"none": 0.2, "lines": None}
+"""Framing -> seconds after which a text without a line end is a message; None for never."""
 
 LONGEST = 64 * 1024
 """Octets: what is longer is cut into several messages, so that nobody fills the memory."""
@@ -86,7 +87,11 @@ class Messages:
     """The messages that come from `read`, which gives octets, and none at the end."""
 
     def __init__(
-        self, read: Callable[[], Awaitable[bytes]], *, pause: float = PAUSE, longest: int = LONGEST
+        self,
+        read: Callable[[], Awaitable[bytes]],
+        *,
+        pause: float | None = PAUSES["none"],
+        longest: int = LONGEST,
     ) -> None:
         self._read = read
         self._pause = pause

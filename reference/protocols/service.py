@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from protocols.endpoints import Endpoint, reason_of, socket_endpoint
-from protocols.messages import LONGEST, Message, Messages
+from protocols.messages import LONGEST, PAUSES, Message, Messages
 from protocols.screen import say
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ _ENOUGH_FOR_ONCE = 64  # datagrams; then the connections have their turn
 _GRACE = 2.0  # seconds in which clients may take what was said to them, when the server ends
 _BACKLOG = 1024
 
+EXIT_STATUS = (
+    "exit status: 0 ended by SIGTERM, SIGINT or, where there is one, a farewell; 2 wrong usage; "
+    "69 cannot listen there"
+)
+"""For the help text of the programs."""
+
 
 class Connection:
     """One client over TCP.
@@ -43,12 +49,15 @@ class Connection:
         own: where it found us.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, framing: str
+    ) -> None:
         self.peer = socket_endpoint(writer.get_extra_info("peername"))
         self.own = socket_endpoint(writer.get_extra_info("sockname"))
         self._reader = reader
         self._writer = writer
-        self._messages = Messages(self.read)
+        self._messages = Messages(self.read, pause=PAUSES[framing])
+        self._end = b"\n" if framing == "lines" else b""
         writer.transport.set_write_buffer_limits(high=UNREAD, low=UNREAD // 2)
 
     async def read(self) -> bytes:
@@ -64,6 +73,10 @@ class Connection:
         self._writer.write(octets)
         await self._writer.drain()
 
+    async def greet(self, words: str) -> None:
+        """Send a message that is no answer."""
+        await self.send(words.encode() + self._end)
+
     async def close(self) -> None:
         """End the connection once everything has been read."""
         self._writer.close()
@@ -75,9 +88,14 @@ class Connection:
 
 
 class Service(ABC):
-    """What a server does with its clients."""
+    """What a server does with its clients.
 
-    def __init__(self) -> None:
+    Args:
+        framing: how messages end over TCP, `none` or `lines`; see `protocols.messages`.
+    """
+
+    def __init__(self, framing: str = "none") -> None:
+        self.framing = framing
         self._ended = asyncio.Event()
 
     @abstractmethod
@@ -234,7 +252,7 @@ class _Streams:
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Called as a function, so that the task is ours: it is ended with the server.
-        connection = Connection(reader, writer)
+        connection = Connection(reader, writer, self._service.framing)
         task = asyncio.get_running_loop().create_task(self._converse(connection))
         self._clients[task] = connection
         task.add_done_callback(self._clients.pop)

@@ -99,6 +99,23 @@ FAULTS = {
         "crash-when-refused",
         "bye-not-awaited",
     },
+    "talk_server.py": {
+        "no-address",
+        "no-time",
+        "quit-ignored",
+        "one-at-a-time",
+        "one-recv",
+        "ascii-only",
+        "no-port",
+    },
+    "talk_client.py": {
+        "quit-not-sent",
+        "one-recv",
+        "no-timeout",
+        "end-not-noticed",
+        "answer-not-shown",
+        "ascii-only",
+    },
 }
 
 each_program = pytest.mark.parametrize("program", FAULTS)

@@ -14,8 +14,6 @@ from protocols.messages import Cutter, Message, Messages
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FOREVER = 3600.0
-
 
 def lines_of(pieces: Iterable[bytes], longest: int = 1000) -> list[Message]:
     cutter, found = Cutter(longest), []
@@ -60,7 +58,7 @@ def test_octets_that_are_no_text_survive(octets: bytes) -> None:
     assert message.answer(message.words) == octets + b"\r\n"
 
 
-def messages_from(*pieces: bytes | None, pause: float = FOREVER) -> list[Message]:
+def messages_from(*pieces: bytes | None, pause: float | None = None) -> list[Message]:
     """All messages; `None` stands for a pause that does not end by itself."""
 
     async def all_of_them() -> list[Message]:
