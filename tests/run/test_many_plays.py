@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import pytest
 from harness.errors import MachineError
 from harness.model.record import What
 from harness.model.verdict import Outcome
-from harness.network import Loopback
+from harness.network import Loopback, scratch_folder
 from harness.pipeline import play_all
 from harness.record import read_record
 
@@ -66,7 +65,7 @@ def open_files() -> set[str]:
 
 
 def scratch_folders() -> set[str]:
-    return {path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("wirelab-*/play-*")}
+    return {path.name for path in Path(scratch_folder()).glob("play-*")}
 
 
 def test_two_plays_of_the_same_program_do_not_meet(theatre: Theatre) -> None:
