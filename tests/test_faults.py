@@ -157,6 +157,7 @@ def normalised(text: str) -> str:
     text = re.sub(r"\b\d+(?:\.\d+)? (s|ms)\b", r"T \1", text)
     text = re.sub(r"\b\d+ more characters", "N more characters", text)  # of a Message-ID
     text = re.sub(r"\b\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\b", "HTTP-DATE", text)
+    text = re.sub(r"(?m)\b\w{3}, \d\d \w{3} \d{4} [\d:]{0,8}$", "HTTP-DATE, cut off", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?", "DATE TIME", text)
     text = re.sub(r"\b\d{10}\.\d+(?: *( {2})(?=came))?", r"CLOCK\1", text)  # of a ping
     text = re.sub(r"\b\d{5}\b", _port, text)
