@@ -17,6 +17,7 @@ import pytest
 from harness import __version__
 from harness.cli import main
 from harness.cli import wirelab as commands
+from harness.model.needs import CAPTURE
 from harness.network import rung_of
 
 from tests.course import SCENARIO, lay_out
@@ -130,6 +131,7 @@ class TestRun:
             "run.json",
             "transcript.txt",
             "verdict.txt",
+            *(["capture.pcapng"] if CAPTURE in rung_of("auto").offers else []),
         }
         assert "server< hello" in (folder / "transcript.txt").read_text(encoding="utf-8")
 

@@ -10,6 +10,7 @@ from harness.judge.evidence import last_messages
 from harness.judge.files import faults_of_files
 from harness.judge.lines import Fault, fault_in, lines_of
 from harness.judge.mail import unmet_mailbox
+from harness.judge.packets import unmet_packets
 from harness.judge.wire import messages, unmet_wire
 from harness.judge.wording import counted
 from harness.model.record import SEEN, Record, What
@@ -120,4 +121,5 @@ _UNMET = {
     "files": _unmet_files,
     "leftovers": unmet_leftovers,
     "wire": unmet_wire,
+    "packets": unmet_packets,
 }

@@ -9,6 +9,7 @@ from harness.follow import Follower, followed
 from harness.judge.clocks import untimely_lines
 from harness.judge.demands import unmet
 from harness.judge.exchange import missed_lines
+from harness.judge.packets import places_of_nobody
 from harness.judge.program import faults_of_program, names_of_nobody, not_played
 from harness.judge.together import as_consequences, told_together, with_names
 from harness.model.record import PROGRAM, Record, What
@@ -42,6 +43,7 @@ def judge(plan: Plan, record: Record, follower: Follower | None = None) -> Verdi
     failed = any(finding.level is Level.MUST for finding in findings)
     if failed:  # a program that came through without them may ask for what it likes
         findings += names_of_nobody(plan.scenario, record)
+        findings += places_of_nobody(plan, record)
     findings += _gap(plan.scenario, record)
     verdict = Verdict(
         plan=plan,

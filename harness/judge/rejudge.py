@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.follow import Follower, Line
 from harness.judge.judge import judge, satisfied
 from harness.model.record import PLAY_IS_OVER, Event, Record, What
+from harness.model.scenario import is_on_packets
 from harness.model.template import substitute
 from harness.model.verdict import Outcome, Verdict
 from harness.notation import format_entry, parse_exchange
@@ -46,6 +47,8 @@ class _OtherPlayError(Exception):
 def _fitted(plan: Plan, record: Record, origin: Origin) -> Record:
     """The record with its events referring to the entries of the plan's exchange."""
     _check_stage(plan, record, origin)
+    if record.capture is None and any(map(is_on_packets, plan.scenario.demands)):
+        raise _OtherPlayError("it has left no capture, and `packets` asks for one now")
     before, now = _exchange_before(origin), plan.scenario.exchange
     cast = plan.scenario.cast
     cast_before = {

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+from typing import Literal as OneOf
 
 from harness.load.schema import AttachmentShape, FileShape, NumberItemShape, WireShape
 from harness.load.wording import suggest
 from harness.match import match_whole
 from harness.model.fixtures import find_fixture, fixture_folders
 from harness.model.scenario import (
+    RESOLVER,
     Actor,
     ActorKind,
     AttachmentDemand,
@@ -36,7 +38,7 @@ from harness.model.scenario import (
     TextDemand,
     TimeDemand,
 )
-from harness.model.template import Anything, Template
+from harness.model.template import Anything, Literal, Template
 from harness.notation import PROGRAM, NotationError, parse_pattern
 
 if TYPE_CHECKING:
@@ -54,8 +56,10 @@ if TYPE_CHECKING:
     from harness.model.exchange import Exchange
     from harness.model.program import Role
 
-_ObserverName = Literal["screen", "errors", "files", "leftovers", "wire"]
+_ObserverName = OneOf["screen", "errors", "files", "leftovers", "wire", "packets"]
 
+#: Who may stand at the ends of a packet, beside the cast.
+_ENDS = ("program", "nobody", "visitor", "router", RESOLVER)
 _SPANS: tuple[Span, ...] = ("until exit", "after last message", "after stop")
 
 _UNITS: dict[ActorKind, tuple[str, ...]] = {
@@ -117,6 +121,7 @@ class _Reader:
         yield from self._text("leftovers", "", shape.leftovers, (*path, "leftovers"), level)
         for glob, asked in shape.files.items():
             yield from self._file(glob, asked, (*path, "files", glob), level)
+        yield from self._packets(shape.packets, (*path, "packets"), level)
         for name, wire in shape.wire.items():
             yield from self._wire(name, wire, (*path, "wire", name), level)
         for name, (count, unit) in shape.heard.items():
@@ -252,6 +257,42 @@ class _Reader:
         if isinstance(asked, WireShape):
             for demand in self._text("wire", "", asked.said, (*path, "said"), level):
                 yield replace(demand, actor=name, said=True)
+
+    def _packets(
+        self, asked: str | list[Any] | ObserverShape, path: Path, level: Level
+    ) -> Iterator[TextDemand]:
+        for check, place in self._checks(asked, path):
+            if isinstance(check, InOrder):
+                for index, pattern in enumerate(check.patterns):
+                    self._check_packet(pattern, (*place, index), anywhere=False)
+            elif not isinstance(check, Number):
+                key = isinstance(check, Count)
+                self._check_packet(check.pattern, place, anywhere=isinstance(check, Lacks), key=key)
+            line = self._document.value_place(place).line
+            yield TextDemand("packets", check, level=level, line=line)
+
+    def _check_packet(
+        self, pattern: Template, path: Path, *, anywhere: bool, key: bool = False
+    ) -> None:
+        """See that it can be a packet between ends that there are."""
+        first, *others = pattern.parts or (Literal(""),)
+        if not isinstance(first, Literal):
+            return
+        source, arrow, rest = first.text.partition(" > ")
+        ends = dict.fromkeys([*_ENDS, *self._cast])
+        if not arrow:
+            if not anywhere and not others:
+                message = (
+                    f"`{first.text}` is no line of a packet; such are `program > NAME: tcp SYN`"
+                )
+                self._document.complain(path, f"{message}, and `*` stands for anything", key=key)
+            return
+        target = re.match(r"[\w-]*", rest)
+        words = [source, target[0]] if target and (target[0] != rest or not others) else [source]
+        for word in words:
+            if word not in ends:
+                message = f"`{word}` is nobody who could send or receive{suggest(word, ends)}"
+                self._document.complain(path, message, key=key)
 
     def _heard(self, name: str, count: int, unit: Any, path: Path, level: Level) -> HeardDemand:
         actor = self._cast.get(name)

@@ -693,6 +693,11 @@ class DemandsShape(Shape):
         description="What an actor heard from the program, as lines: "
         '{mail: {has: QUIT, lacks: s3cret, count: {"RCPT *": 2}}}.',
     )
+    packets: Observer = Field(
+        [],
+        description="What went over the wire, a line for each packet: "
+        '{lacks: "program > nobody", count: {"program > mail: tcp SYN": 1}}.',
+    )
     mailbox: dict[Text, list[MailShape]] = Field(
         {},
         description="Exactly these mails are in a mailbox, in any order; [] is an empty one: "

@@ -39,7 +39,7 @@ class Capture:
         beyond: Frames that came when the limit was reached.
         secrets: Keys of TLS connections, in the format of NSS (SSLKEYLOGFILE); others may be
             among them.
-        names: What the addresses are called, by address.
+        names: The address of every name that there was, by name.
     """
 
     frames: tuple[Frame, ...] = ()

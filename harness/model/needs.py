@@ -12,6 +12,7 @@ FILTERED_PORT = "filtered-port"
 PRIVATE_ADDRESSES = "private-addresses"
 ICMP_ERRORS = "icmp-errors"
 LOST_SEGMENTS = "lost-segments"
+CAPTURE = "capture"
 
 NEEDS = {
     NAMES: "names of its own",
@@ -20,4 +21,5 @@ NEEDS = {
     PRIVATE_ADDRESSES: "addresses of its own",
     ICMP_ERRORS: "routers that send ICMP errors",
     LOST_SEGMENTS: "segments that are lost",
+    CAPTURE: "capture",
 }

@@ -271,10 +271,10 @@ class TextDemand:
     """Something about lines: the screen, standard error, files by a glob pattern, and others.
 
     `leftovers` are what the program had not ended when it ended itself, a line each; `wire` is
-    what an actor heard from the program, or `said` to it.
+    what an actor heard from the program, or `said` to it; `packets` are those of the capture.
     """
 
-    observer: OneOf["screen", "errors", "files", "leftovers", "wire"]
+    observer: OneOf["screen", "errors", "files", "leftovers", "wire", "packets"]
     check: Check
     glob: str = ""
     actor: str = ""
@@ -380,6 +380,11 @@ class MailboxDemand:
 
 
 Demand = ExitDemand | TextDemand | FileDemand | TimeDemand | HeardDemand | MailboxDemand
+
+
+def is_on_packets(demand: Demand) -> bool:
+    """Whether only a capture can tell if it is met."""
+    return isinstance(demand, TextDemand) and demand.observer == "packets"
 
 
 @dataclass(frozen=True, slots=True)

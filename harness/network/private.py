@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import HarnessError, MachineError
 from harness.model.needs import (
+    CAPTURE,
     FILTERED_PORT,
     ICMP_ERRORS,
     LOST_SEGMENTS,
@@ -75,7 +76,7 @@ class Private(Network):
     resolver = Place(room.NAME_SERVER, 53)
     rung = "private"
     offers = frozenset(
-        {NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS, RAW_ICMP}
+        {NAMES, PRIVATE_ADDRESSES, FILTERED_PORT, ICMP_ERRORS, LOST_SEGMENTS, RAW_ICMP, CAPTURE}
     )
 
     def __init__(
@@ -165,8 +166,7 @@ class Private(Network):
 
     def capture(self, curtain_ns: int, secrets: bytes) -> Capture:
         """See `Network`."""
-        names = {address: name for name, address in reversed([*self.names.items()])}
-        return self._tap.capture(curtain_ns, names, secrets)
+        return self._tap.capture(curtain_ns, self.names, secrets)
 
     def trust(self, files: Mapping[str, bytes]) -> None:
         """See `Network`."""

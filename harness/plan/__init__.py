@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.model.needs import (
+    CAPTURE,
     FILTERED_PORT,
     ICMP_ERRORS,
     LOST_SEGMENTS,
@@ -15,7 +16,7 @@ from harness.model.needs import (
     RAW_ICMP,
 )
 from harness.model.plan import Plan
-from harness.model.scenario import ActorKind, split_address
+from harness.model.scenario import ActorKind, is_on_packets, split_address
 from harness.model.template import parameters_of, substitute
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def _needs(scenario: Scenario, role: Role, program: Program) -> Iterator[str]:
     implied += [need for kind, need in _NEEDED_BY.items() if kind in kinds]
     if any(actor.loses_segments for actor in scenario.cast.values()):
         implied.append(LOST_SEGMENTS)
+    if any(map(is_on_packets, scenario.demands)):
+        implied.append(CAPTURE)
     if role.speaks_icmp:
         implied.append(RAW_ICMP)
     if scenario.names:

@@ -89,7 +89,7 @@ def _statistics(capture: Capture) -> bytes:
 
 
 def _name_records(names: Mapping[str, str]) -> Iterator[bytes]:
-    for address, name in names.items():
+    for name, address in names.items():
         packed = ipaddress.ip_address(address).packed
         value = packed + name.encode() + b"\0"
         yield struct.pack("=HH", 2 if len(packed) == 16 else 1, len(value)) + _padded(value)
@@ -178,7 +178,7 @@ def _records(data: bytes) -> Iterable[tuple[int, bytes]]:
 def _read_names(body: bytes) -> dict[str, str]:
     lengths = {1: 4, 2: 16}
     return {
-        str(ipaddress.ip_address(value[: lengths[kind]])): value[lengths[kind] : -1].decode()
+        value[lengths[kind] : -1].decode(): str(ipaddress.ip_address(value[: lengths[kind]]))
         for kind, value in _records(body)
         if kind
     }
