@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,11 +75,15 @@ def _files(place: Path) -> Iterable[Path]:
     return [file for file in _yaml_below(place) if not is_suite(file)]
 
 
+#: Paths compare by their parts, which each comparison takes out of them anew.
+_PARTS = attrgetter("parts")
+
+
 def _yaml_below(folder: Path) -> list[Path]:
     """What may be a scenario or a suite, in order: in a folder, and one further down."""
     return [
         file
-        for file in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")])
+        for file in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")], key=_PARTS)
         if file.name != _ROLES and not file.parent.name.startswith(".") and not is_shared(file)
     ]
 

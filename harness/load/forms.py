@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from harness.model.exchange import split_charset
-from harness.model.fixtures import find_fixture, fixture_folders
+from harness.model.fixtures import find_fixture, fixture_folders, parse_form
 
 
 def no_fixture(scenario: str, name: str) -> str:
@@ -26,10 +26,7 @@ def wrong_form(scenario: str, argument: str, *, files: bool) -> str:
         return problem
     try:
         codecs.lookup(charset)
-        form = yaml.load(
-            find_fixture(scenario, name).read_bytes(),  # type: ignore[union-attr] # it is there
-            Loader=yaml.BaseLoader,  # noqa: S506 - the base loader makes strings only
-        )
+        form = parse_form(find_fixture(scenario, name).read_bytes())  # type: ignore[union-attr] # it is there
     except LookupError:
         return f"there is no charset `{charset}`; write one such as GB18030"
     except (yaml.YAMLError, OSError, UnicodeError):

@@ -318,7 +318,7 @@ class PageShape(Shape):
         "", description="A file that is the content, beside the scenario or in fixtures/."
     )
     headers: dict[Text, Text] = Field(
-        {},
+        default_factory=dict,
         description="Header fields beside Date, Content-Type and Content-Length: {Location: /new}; "
         "with {Transfer-Encoding: chunked} the content is sent in chunks.",
     )
@@ -346,21 +346,27 @@ _BY_ORDINAL = "a list counts from 1: [2, 5]; a rate hits by chance: 30%"
 class FaultsShape(Shape):
     """What goes wrong with datagrams on their way."""
 
-    lose: Hit = Field([], description=f"These datagrams never arrive ({_BY_ORDINAL}).")
+    lose: Hit = Field(
+        default_factory=list, description=f"These datagrams never arrive ({_BY_ORDINAL})."
+    )
     delay: Delays = Field(
-        {}, description="These arrive later, by so much: {8: 1300ms} or {30%: 200ms}."
+        default_factory=dict,
+        description="These arrive later, by so much: {8: 1300ms} or {30%: 200ms}.",
     )
     repeat: HitTimes = Field(
-        [], description=f"Copies of these follow ({_BY_ORDINAL}; {{3: 2}} is two copies)."
+        default_factory=list,
+        description=f"Copies of these follow ({_BY_ORDINAL}; {{3: 2}} is two copies).",
     )
-    reorder: Hit = Field([], description=f"These go after the next one ({_BY_ORDINAL}).")
+    reorder: Hit = Field(
+        default_factory=list, description=f"These go after the next one ({_BY_ORDINAL})."
+    )
     corrupt: HitAtOctet = Field(
-        [],
+        default_factory=list,
         description="One bit of these is changed, in the last octet or in the one that is named "
         f"({_BY_ORDINAL}; {{3: 1}} is the first octet).",
     )
     truncate: HitToOctets = Field(
-        [],
+        default_factory=list,
         description="The end of these is cut off: half of it, or all but so many octets "
         f"({_BY_ORDINAL}; {{3: 4}} leaves four octets).",
     )
@@ -370,7 +376,8 @@ class HeardSegmentsShape(Shape):
     """What goes wrong with segments of TCP."""
 
     lose: list[Ordinal] = Field(
-        [], description="The segments with data that are lost, counted from 1 as they come: [2, 3]."
+        default_factory=list,
+        description="The segments with data that are lost, counted from 1 as they come: [2, 3].",
     )
 
 
@@ -442,21 +449,23 @@ class ActorShape(FaultsShape):
         "nothing", description="It answers each datagram, or echo request, by itself in this way."
     )
     mailboxes: list[Text] = Field(
-        [],
+        default_factory=list,
         description="The recipients that it accepts; all others get 550 5.1.1.",
         examples=[["bo@example.test"]],
     )
-    users: dict[Text, Text] = Field({}, description="Names and passwords for AUTH.")
+    users: dict[Text, Text] = Field(
+        default_factory=dict, description="Names and passwords for AUTH."
+    )
     limit: Annotated[int, Field(ge=1)] = Field(
         1, description="The longest mail that it takes, in bytes, told by SIZE (RFC 1870)."
     )
     replies: dict[Text, Text] = Field(
-        {},
+        default_factory=dict,
         description="A reply for an address, as recipient or as sender: "
         "{cy@example.test: 450 4.2.1 Busy}.",
     )
     instead: dict[Text, Text] = Field(
-        {},
+        default_factory=dict,
         description="What happens at a step in place of what would: a reply, or close, half-close, "
         "reset, stall; by step: {RCPT: 421 4.3.2 closing, body@512: reset}.  smtp: greeting, "
         "hello, MAIL, RCPT, DATA, body@512, end-of-data and other commands; http: connect, "
@@ -464,16 +473,20 @@ class ActorShape(FaultsShape):
         examples=[{"each step": "421 4.3.2 closing"}],
     )
     pages: dict[Text, Page] = Field(
-        {}, description="What it answers to a path, such as /index.html; other paths get 404."
+        default_factory=dict,
+        description="What it answers to a path, such as /index.html; other paths get 404.",
     )
     scripted: bool = Field(
         False,
         description="`true`: an http server says only what the exchange says, and no pages.",
     )
     records: dict[Text, Records] = Field(
-        {}, description="Names that it answers for, beside those of the cast; written as `names`."
+        default_factory=dict,
+        description="Names that it answers for, beside those of the cast; written as `names`.",
     )
-    foreign: Hit = Field([], description=f"These answers come from another port ({_BY_ORDINAL}).")
+    foreign: Hit = Field(
+        default_factory=list, description=f"These answers come from another port ({_BY_ORDINAL})."
+    )
     hear: FaultsShape = Field(
         default_factory=lambda: _NO_FAULTS,
         description="What goes wrong with the datagrams that are sent to it.",
@@ -521,17 +534,18 @@ class ObserverShape(Shape):
     A pattern must match a whole line: "*sent*" is for a part of one.
     """
 
-    has: Has = Field([], description="Each of these patterns matches some line.")
+    has: Has = Field(default_factory=list, description="Each of these patterns matches some line.")
     lacks: OneOrMany = Field(
-        [], description="Found in no line, not even in a part of one; * stands for anything at all."
+        default_factory=list,
+        description="Found in no line, not even in a part of one; * stands for anything at all.",
     )
     in_order: list[Text] = Field(
-        [],
+        default_factory=list,
         alias="in order",
         description="These match lines one after the other; others may come between.",
     )
     count: dict[Text, Annotated[int, Field(ge=0)]] = Field(
-        {}, description='So many lines match: {"*250*": 4}.'
+        default_factory=dict, description='So many lines match: {"*250*": 4}.'
     )
 
 
@@ -546,7 +560,9 @@ Observer = Annotated[
 class WireShape(ObserverShape):
     """What an actor heard from the program, and what it said."""
 
-    said: Observer = Field([], description="The same of what the actor said to the program.")
+    said: Observer = Field(
+        default_factory=list, description="The same of what the actor said to the program."
+    )
 
 
 Wire = Annotated[
@@ -606,7 +622,9 @@ File = Annotated[
 class ReportShape(Shape):
     """What an error report must say (RFC 3464)."""
 
-    failed: list[Text] = Field([], description="The recipients that it names as failed.")
+    failed: list[Text] = Field(
+        default_factory=list, description="The recipients that it names as failed."
+    )
     status: Text = Field("", description="A pattern for the status code, such as 5.1.1.")
     action: Literal["failed", "delayed", "delivered", "relayed", "expanded"] = Field(
         "failed", description="What became of the mail; `failed` if it is missing."
@@ -619,7 +637,8 @@ class ReportShape(Shape):
     )
     diagnostic: Text = Field("", description="A pattern for the reply of that server.")
     original: dict[Text, Observer] = Field(
-        {}, description="Head fields of the mail that is returned: {Subject: TEST}."
+        default_factory=dict,
+        description="Head fields of the mail that is returned: {Subject: TEST}.",
     )
 
 
@@ -641,14 +660,22 @@ Attachment = Annotated[
 class MailShape(Shape):
     """One mail as its reader sees it, decoded; a text is a pattern for a line."""
 
-    subject: Observer = Field([], description="The subject.")
-    from_: Observer = Field([], alias="from", description="The sender in the head of the mail.")
-    to: Observer = Field([], description="The recipients in the head of the mail.")
-    cc: Observer = Field([], description="Those who get a copy, in the head of the mail.")
-    text: Observer = Field([], description="The lines of the text.")
-    html: Observer = Field([], description="The lines of the HTML version, with its tags.")
+    subject: Observer = Field(default_factory=list, description="The subject.")
+    from_: Observer = Field(
+        default_factory=list, alias="from", description="The sender in the head of the mail."
+    )
+    to: Observer = Field(
+        default_factory=list, description="The recipients in the head of the mail."
+    )
+    cc: Observer = Field(
+        default_factory=list, description="Those who get a copy, in the head of the mail."
+    )
+    text: Observer = Field(default_factory=list, description="The lines of the text.")
+    html: Observer = Field(
+        default_factory=list, description="The lines of the HTML version, with its tags."
+    )
     headers: dict[Text, Observer] = Field(
-        {},
+        default_factory=dict,
         description='Any head fields by name: {Message-ID: "<*@*>", Bcc: {lacks: "*"}}.',
     )
     return_path: Text = Field(
@@ -657,7 +684,8 @@ class MailShape(Shape):
         description="A pattern for the sender of the envelope; `<>` is that of reports.",
     )
     attachments: list[Attachment] = Field(
-        [], description="Exactly these, in any order: {name: x.png, type: image/png}."
+        default_factory=list,
+        description="Exactly these, in any order: {name: x.png, type: image/png}.",
     )
     report: ReportShape = Field(
         default_factory=ReportShape, description="The mail is an error report that says this."
@@ -668,28 +696,34 @@ class DemandsShape(Shape):
     """What must be found when the play is over."""
 
     exit: Exit = Field(
-        [], description="How the program ends: a status, `nonzero`, a signal, or a list of these."
+        default_factory=list,
+        description="How the program ends: a status, `nonzero`, a signal, or a list of these.",
     )
     time: TimeShape = Field(
         default_factory=TimeShape,
         description="How long it takes until the program has ended: {until exit: at most 5s}.",
     )
-    screen: Observer = Field([], description='What the program printed: "*sent*".')
-    errors: Observer = Field([], description='What it printed on standard error: {lacks: "*"}.')
+    screen: Observer = Field(
+        default_factory=list, description='What the program printed: "*sent*".'
+    )
+    errors: Observer = Field(
+        default_factory=list, description='What it printed on standard error: {lacks: "*"}.'
+    )
     files: dict[Text, File] = Field(
-        {}, description='Files that it wrote, by pattern: {"Log-*.txt": "*sent*"}.'
+        default_factory=dict,
+        description='Files that it wrote, by pattern: {"Log-*.txt": "*sent*"}.',
     )
     leftovers: Leftovers = Field(
         default_factory=ObserverShape,
         description="Processes and sockets that the program leaves when it has ended: `none`.",
     )
     heard: dict[Text, Heard] = Field(
-        {},
+        default_factory=dict,
         description="How often an actor was reached: {mail: 1 connection}, {pong: 10 datagrams}, "
         "{mail: 3 messages}.",
     )
     wire: dict[Text, Wire] = Field(
-        {},
+        default_factory=dict,
         description="What an actor heard from the program, as lines: "
         '{mail: {has: QUIT, lacks: s3cret, count: {"RCPT *": 2}}}.',
     )
@@ -699,7 +733,7 @@ class DemandsShape(Shape):
         '{lacks: "program > nobody", count: {"program > mail: tcp SYN": 1}}.',
     )
     mailbox: dict[Text, list[MailShape]] = Field(
-        {},
+        default_factory=dict,
         description="Exactly these mails are in a mailbox, in any order; [] is an empty one: "
         "{bo@example.test: [{subject: TEST}]}.",
     )
@@ -760,39 +794,40 @@ class SharedShape(Shape):
     """What several scenarios share, and include."""
 
     include: OneOrMany = Field(
-        [],
+        default_factory=list,
         description="Shared files (_NAME.yaml), beside this one or one folder above; what stands "
         "here goes first, and the last file before the others.",
         examples=["_mail.yaml"],
     )
     cast: dict[Text, ActorShape] = Field(
-        {},
+        default_factory=dict,
         description="Who is there beside the program, by name: {mail: {kind: smtp, at: 25}}.",
         json_schema_extra={"propertyNames": {"pattern": "^[a-z][a-z0-9-]*$"}},
     )
     names: dict[Text, Records] = Field(
-        {},
+        default_factory=dict,
         description="Names beside those of the cast, for programs that ask: an address, a list of "
         "them, or records by type: {qq.com: {MX: [10 smtp.qq.com]}}.",
     )
     program: dict[Text, OneOrMany] = Field(
-        {}, description="Parameters of the role (`wirelab roles ROLE`), where not the defaults."
+        default_factory=dict,
+        description="Parameters of the role (`wirelab roles ROLE`), where not the defaults.",
     )
     values: dict[Text, Text] = Field(
-        {},
+        default_factory=dict,
         description="What ${name} stands for in this scenario, by name: {reader: bo@example.test}.",
     )
     uses: list[Text] = Field(
-        [],
+        default_factory=list,
         description="Features of the role that the scenario needs; it is skipped for a program "
         "that lacks one of them.",
     )
     needs: list[Annotated[Text, _looks(enum=list(NEEDS))]] = Field(
-        [],
+        default_factory=list,
         description="What it needs of the network; it is skipped where that is missing.  What the "
         "cast shows need not be written.",
     )
-    tags: list[Text] = Field([], description="Words for --tag.")
+    tags: list[Text] = Field(default_factory=list, description="Words for --tag.")
     patience: Duration = Field(
         4.0,
         description="The play ends when nothing happened for so long; 4s if it is missing.",
@@ -819,13 +854,13 @@ class ScenarioShape(SharedShape):
         "it is missing.",
     )
     covers: list[Annotated[Text, _looks(type="string", pattern=r"^[A-Z][0-9]+$")]] = Field(
-        [], description="Requirements that it proves, such as W5."
+        default_factory=list, description="Requirements that it proves, such as W5."
     )
     points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         1, description="What it counts; 1 if it is missing."
     )
     after: OneOrMany = Field(
-        [],
+        default_factory=list,
         description="Scenarios without which there is no use in this one: it is played when they "
         "have passed.  NAME, or ROLE/NAME of another role.",
         examples=["delivery"],
@@ -834,13 +869,13 @@ class ScenarioShape(SharedShape):
         "", description="The fault in fixtures/mutants/ that it finds; for Wirelab's own scenarios."
     )
     cases: list[dict[Text, Text]] = Field(
-        [],
+        default_factory=list,
         description="A table: one play for each row.  ${address} is the value of a row; name and "
         "why are told to the student.",
         examples=[[{"address": "chengli", "why": "no domain"}]],
     )
     pieces: Ways = Field(
-        [],
+        default_factory=list,
         description="How what actors say over TCP is cut: one play for each way.  The next piece "
         "goes out when the program has read the last one; a number is so many octets.",
         examples=[["whole", "bytewise", 5, "at-line-ends"]],
@@ -862,7 +897,9 @@ class PickShape(Shape):
     )
     tag: Text = Field("", description="All scenarios with this tag.")
     except_: OneOrMany = Field(
-        [], alias="except", description="Ids and patterns of scenarios that are left out of them."
+        default_factory=list,
+        alias="except",
+        description="Ids and patterns of scenarios that are left out of them.",
     )
     points: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         1, description="What each of them counts; as the scenario says if it is missing."
@@ -938,16 +975,17 @@ class ProgramShape(Shape):
         examples=[["python3", "Mail.py", "{host}", "{port}"]],
     )
     env: dict[Text, Text] = Field(
-        {}, description="Environment variables; the same words in braces may stand in them."
+        default_factory=dict,
+        description="Environment variables; the same words in braces may stand in them.",
     )
     build: Run = Field(
-        [],
+        default_factory=list,
         description="A command that makes the program, one item an argument; run once before all "
         "plays, in a copy of the folder.",
         examples=[["javac", "Mail.java"]],
     )
     asks: dict[Text, Text] = Field(
-        {},
+        default_factory=dict,
         description="What is typed where the program asks its user, by a pattern of the prompt; "
         "the same words in braces, and a list gives one answer each time.",
         examples=[{"*ecipient*": "{to}"}],
@@ -971,12 +1009,12 @@ class ImplementationShape(Shape):
         description="How each role is started, by its name (`wirelab roles`)."
     )
     lacks: dict[Text, list[Text]] = Field(
-        {},
+        default_factory=dict,
         description="Features that a program does not offer, by role: scenarios that use them are "
         "skipped.",
     )
     expected_failures: dict[Text, Reason] = Field(
-        {},
+        default_factory=dict,
         alias="expected failures",
         description="Scenarios in which it is known that a program fails, by id (`*` stands for "
         "anything), each with the reason.  When one passes, the line must go.",
@@ -1015,10 +1053,11 @@ class RoleShape(Shape):
         "{server: {direction: dials, protocol: tcp}}."
     )
     parameters: dict[Text, ParameterShape] = Field(
-        {}, description="What scenarios can set under `program`, by name."
+        default_factory=dict, description="What scenarios can set under `program`, by name."
     )
     features: dict[Text, Text] = Field(
-        {}, description="What not every program offers, by name, each in a few words."
+        default_factory=dict,
+        description="What not every program offers, by name, each in a few words.",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
 
 from harness.model.exchange import Directive, split_charset
-from harness.model.fixtures import find_fixture
+from harness.model.fixtures import find_fixture, parse_form
 from harness.model.scenario import DEFAULT_HOST
 from harness.model.template import Template
 from harness.peers.peer import NotPlayedError, spoken
@@ -207,9 +207,7 @@ def _in_quotes(text: str) -> str:
 
 def _fields(form: bytes) -> Iterator[tuple[str, list[Any]]]:
     """Fields in the order of the file, each with its values; a list is a field several times."""
-    import yaml  # noqa: PLC0415 - only for forms
-
-    fields = yaml.load(form, Loader=yaml.BaseLoader)  # noqa: S506 - the base loader makes strings only
+    fields = parse_form(form)
     if not isinstance(fields, dict):
         raise NotPlayedError("a form is a mapping of fields and values: {to: bo@example.test}")
     for name, value in fields.items():
