@@ -177,7 +177,10 @@ class _Play:
 
     def _reserve(self, endpoint: Endpoint) -> Place:
         """Where the program is to listen: where it does anyway, if that is hard-coded in it."""
-        program, transports = self._plan.program, _transports(self._plan)
+        program = self._plan.program
+        transports: tuple[Transport, ...] = _transports(self._plan)
+        if endpoint.protocol == "any":  # it may listen over both, whoever dials it
+            transports = ("tcp", "udp")
         if program and (address := program.addresses.get(endpoint.name)):
             host, port = split_address(address)
             return self._network.reserve(*transports, host=host, port=int(port))

@@ -116,6 +116,24 @@ FAULTS = {
         "answer-not-shown",
         "ascii-only",
     },
+    "calc_server.py": {
+        "left-to-right",
+        "brackets-ignored",
+        "whole-numbers-only",
+        "dies-on-error",
+        "eval",
+        "one-at-a-time",
+        "one-recv",
+        "datagram-error-ends",
+    },
+    "calc_client.py": {
+        "works-it-out",
+        "numbers-only",
+        "one-recv",
+        "no-timeout",
+        "end-not-noticed",
+        "answer-not-shown",
+    },
 }
 
 each_program = pytest.mark.parametrize("program", FAULTS)
