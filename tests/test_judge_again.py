@@ -14,6 +14,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from harness.cli import main
+from harness.model.needs import CAPTURE
+from harness.network import rung_of
 
 from tests.course import lay_out
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
     Wirelab = Callable[..., tuple[int, str, str]]
 
+captured = pytest.mark.skipif(
+    CAPTURE not in rung_of("auto").offers, reason="there is no private network here"
+)
 SCENARIO = Path("scenarios/echo-client/upper.yaml")
 AGAIN = "it must be played again: "
 
@@ -320,3 +325,36 @@ class TestWrongInput:
         Path("run/echo-client/upper/record.jsonl").unlink()
         told = "run/echo-client/upper/record.jsonl cannot be read: No such file or directory\n"
         assert played("judge") == (2, "", told)
+
+
+@captured
+class TestCaptures:
+    @pytest.mark.parametrize(
+        ("packets", "status"),
+        [
+            ("in order: ['program > server: tcp SYN', 'program > server: tcp FIN ACK']", 0),
+            ("lacks: 'tcp FIN'", 1),
+        ],
+    )
+    def test_packets_are_asked_for_afterwards(
+        self, packets: str, status: int, played: Wirelab
+    ) -> None:
+        edit(("expect:\n", f"expect:\n  packets: {{{packets}}}\n"))
+        assert played("judge")[0] == status
+
+    def test_a_run_without_a_capture_cannot_tell_of_packets(self, wirelab: Wirelab) -> None:
+        wirelab("run", "--network", "loopback")
+        edit(("expect:\n", "expect:\n  packets: {lacks: program > nobody}\n"))
+        assert reason(wirelab) == "it has left no capture, and `packets` asks for one now"
+
+    def test_a_damaged_capture(self, played: Wirelab) -> None:
+        path = Path("run/echo-client/upper/capture.pcapng")
+        path.write_bytes(path.read_bytes()[:-1])
+        told = f"{path} is damaged; play it again\n"
+        assert played("judge") == (2, "", told)
+
+    def test_a_play_on_loopback_takes_an_earlier_capture_away(self, played: Wirelab) -> None:
+        path = Path("run/echo-client/upper/capture.pcapng")
+        assert path.is_file()
+        played("run", "--network", "loopback")
+        assert not path.exists()

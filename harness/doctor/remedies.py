@@ -58,6 +58,8 @@ def of_recipe(step: str, code: int, read: Read = _read) -> tuple[str, ...]:
         return _more_namespaces(read)
     if code in (errno.EOPNOTSUPP, errno.ENODEV) and "veth" in step:
         return ("sudo modprobe veth",)
+    if code == errno.EAFNOSUPPORT and "frame" in step:
+        return ("sudo modprobe af_packet",)
     if code in (errno.EPERM, errno.EACCES, errno.EROFS):
         return _permission(step, code, read)
     if code in (errno.EINVAL, errno.ENOSYS):

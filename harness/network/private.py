@@ -541,6 +541,8 @@ def _remedy(step: str, code: int) -> str:
         return "raise sysctl user.max_user_namespaces and user.max_net_namespaces"
     if code == errno.EOPNOTSUPP and "veth" in step:
         return "load the kernel's module (modprobe veth)"
+    if code == errno.EAFNOSUPPORT and "frame" in step:
+        return "load the kernel's module (modprobe af_packet)"
     if code == errno.EROFS or (code in (errno.EPERM, errno.EACCES) and "/proc" in step):
         return _PROC
     if code in (errno.EPERM, errno.EACCES):

@@ -148,6 +148,7 @@ def machine(**files: str) -> Callable[[str], str]:
             {},
             "sudo modprobe veth",
         ),
+        ("hear every frame on the wire", errno.EAFNOSUPPORT, {}, "sudo modprobe af_packet"),
     ],
 )
 def test_the_remedy_is_for_what_the_kernel_shows(
