@@ -134,6 +134,12 @@ FAULTS = {
         "end-not-noticed",
         "answer-not-shown",
     },
+    "udp_ping_server.py": {
+        "never-loses",
+        "loses-all",
+        "answers-first-client",
+        "text-only",
+    },
 }
 
 each_program = pytest.mark.parametrize("program", FAULTS)
