@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_SHOWN_LINES = 8
-
-
 def unmet(demand: Demand, scenario: Scenario, record: Record) -> list[Finding]:
     """What is wrong with one demand; nothing if it is met."""
     if isinstance(demand, MailboxDemand):

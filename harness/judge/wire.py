@@ -110,4 +110,4 @@ class _Cutter:
 
     @property
     def rest(self) -> bytes:
-        return b"\n".join(framing.rest() for framing in self._framings.values())
+        return b"\n".join(filter(None, (framing.rest() for framing in self._framings.values())))

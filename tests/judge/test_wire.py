@@ -112,6 +112,13 @@ def test_what_has_no_end_is_no_message_but_was_sent() -> None:
         assert faults(ORIGIN, broken, Lacks(pattern(text))) != []
 
 
+def test_who_says_nothing_on_two_connections_has_said_nothing() -> None:
+    ends = tuple(Event(0.1, What.EOF, "mail", number) for number in (1, 2, 3))
+    assert faults(MAIL, Record(ends), Lacks(pattern("*"))) == []
+    last = Event(0.2, What.HEARD, "mail", 4, b"QUI")
+    assert faults(MAIL, Record((*ends, last)), Lacks(pattern("*"))) != []
+
+
 def test_datagrams_and_streams_are_cut_into_lines() -> None:
     pong = cast(pong=actor_of("pong", ActorKind.UDP))
     datagram = octets("pong", (What.HEARD, b"Ping 1\r\ntoken: 7\n"))
