@@ -169,6 +169,21 @@ class TestWhatIsWritten:
         assert exchange().splitlines()[1].startswith("server< {first:.+}  # the line")
         assert exchange().splitlines()[2:] == ["server> {first}", "user< hello"]
 
+    def test_who_bound_what_is_demanded_stays(self, wirelab: Wirelab) -> None:
+        edit(("server< hello", "server< {first:[a-z]+}"), ("  exit: 0", "  screen: '-{first}-'"))
+        edit(("server> HELLO", "server> -hello-"), ("*HELLO*", "*"))
+        status, out, err = wirelab("run", "--bless")
+        assert (status, err) == (0, ""), out
+        assert exchange().splitlines()[1].startswith("server< {first:[a-z]+}  # the line")
+
+    def test_a_failure_that_was_expected(self, wirelab: Wirelab) -> None:
+        with Path("students/wirelab.yaml").open("a", encoding="utf-8") as file:
+            file.write("expected failures:\n  echo-client/upper: says goodbye\n")
+        edit(("server< hello", "server< *"), ("server> HELLO", "server> GOODBYE"), ("*HELLO*", "*"))
+        status, out, err = wirelab("run", "-i", "students", "--bless")
+        assert (status, err) == (0, ""), out
+        assert exchange().splitlines()[1].startswith("server< goodbye")
+
 
 class TestNothingIsWritten:
     @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.follow import Follower, State
@@ -18,7 +18,7 @@ from harness.framing import framing_for
 from harness.model.exchange import Arrow, Clock, Entry, Group
 from harness.model.record import What
 from harness.model.scenario import ActorKind
-from harness.model.template import Binding, Literal, Parameter, Template, decode
+from harness.model.template import Binding, Literal, Parameter, Template, decode, templates_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -186,9 +186,10 @@ class _Teller:
         self._pieces.append(piece)
 
     def _bindings_in_use(self) -> set[str]:
-        """Names that what is said needs: who bound them stays as it is."""
+        """Names that what is said, or demanded, needs: who bound them stays as it is."""
         said = [self._written[index] for index in self._script]
-        return {binding.name for entry in said for binding in _bindings(entry)}
+        needing = [*said, *self._plan.scenario.demands]
+        return {binding.name for binding in _bindings(needing)}
 
     def _entry(self, piece: _Piece, places: _Places, in_use: set[str]) -> Entry:
         utterance, actor = piece.utterance, self._cast[piece.utterance.actor]
@@ -221,11 +222,10 @@ def _number(utterance: Utterance, actor: Actor) -> int | None:
     return utterance.connection if many else None
 
 
-def _bindings(entry: Entry) -> Iterator[Binding]:
-    yield from entry.text.bindings
-    for line in entry.body:
-        if isinstance(line, Template):
-            yield from line.bindings
+def _bindings(value: Any) -> Iterator[Binding]:
+    """Every binding anywhere in a value of the model."""
+    for pattern in templates_of(value):
+        yield from pattern.bindings
 
 
 # -- what is never the same -----------------------------------------------------------
