@@ -77,11 +77,19 @@ class Builds:
                 trouble = await _trouble(launched, shlex.join(command))
                 if trouble:
                     return Built(folder, trouble, recorder.record.text(*SEEN))
-                return Built(await asyncio.to_thread(self._keep, launched.folder))
+                return Built(await self._kept(launched.folder))
             finally:
                 await launched.finish()
         finally:
             await network.close()
+
+    async def _kept(self, folder: Path) -> Path:
+        keeping = asyncio.create_task(asyncio.to_thread(self._keep, folder))
+        try:
+            return await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait([keeping])  # a thread cannot be called off, nor be overtaken
+            raise
 
     def _keep(self, folder: Path) -> Path:
         """A copy of what was built, under the same name."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.model.record import What
 from harness.model.verdict import Outcome
@@ -14,6 +16,8 @@ from harness.run import builds
 from tests.run.theatre import play_once, processes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
     from harness.model.plan import Plan
 
@@ -124,3 +128,32 @@ def test_a_build_that_is_broken_off_leaves_nothing_behind(theatre: Theatre) -> N
 
     asyncio.run(main())
     assert processes(theatre.marker) == []
+
+
+def test_a_copy_that_is_broken_off_leaves_nothing_behind(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, copied = threading.Event(), threading.Event(), []
+    copy = shutil.copytree
+
+    def held_up(folder: Path, place: Path, **how: Any) -> Path:
+        copied.append(place)
+        begun.set()
+        assert go_on.wait(10)
+        return copy(folder, place, **how)
+
+    async def main() -> None:
+        made = builds.Builds()
+        asked = asyncio.create_task(made.of(plan_of(theatre, "[sh, -c, 'exit 0']")))
+        # the copy for the build itself is made by other means
+        monkeypatch.setattr(shutil, "copytree", held_up)
+        assert await asyncio.to_thread(begun.wait, 10)
+        asked.cancel()
+        closing = asyncio.create_task(made.close())
+        ended, _ = await asyncio.wait([closing], timeout=0.3)
+        go_on.set()
+        assert not ended
+        await closing
+
+    asyncio.run(main())
+    assert [place.exists() for place in copied] == [False]
