@@ -188,7 +188,6 @@ class _Playhouse:
         self._thread: threading.Thread | None = None
         self._can_stop = threading.Event()
         self._stop: Callable[[], object] = lambda: None
-        self._name = ""
         self.where: tuple[str, ...] = ()  # what is told of the network, at the end
         self._seed: int | None = None  # of the first request, for all of them
         self.trouble = ""
@@ -236,7 +235,6 @@ class _Playhouse:
 
         self._see_to_implementation()
         programme = prepare(self._request(path))
-        self._name = programme.implementation.name
         if programme.suite:
             self._suites[programme.suite] = programme.plans
         fallback = (fallback_text(programme.fallback),) if programme.fallback else ()
@@ -301,11 +299,9 @@ class _Playhouse:
         return self._verdicts[plan.id].result()
 
     def story(self, verdict: Verdict) -> str:
-        from harness.pipeline import again  # noqa: PLC0415
-        from harness.report import failure_text  # noqa: PLC0415
+        from harness.pipeline import story  # noqa: PLC0415
 
-        request = self._request(Path(verdict.plan.scenario.file))
-        return failure_text(verdict, implementation=self._name, again=again(verdict.plan, request))
+        return story(verdict, self._request(Path(verdict.plan.scenario.file)))
 
     def points(self) -> Iterator[str]:
         """What the program has of the points of each suite that was played."""
