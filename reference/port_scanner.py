@@ -46,6 +46,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from protocols.arguments import add_family
+from protocols.sockets import RECEIVE_ERRORS, is_own_peer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import FrameType
@@ -277,13 +280,6 @@ class UdpProbe(Probe):
                 self._connect()
 
 
-RECEIVE_ERRORS: dict[int, tuple[int, int]] = {
-    # IP_RECVERR and IPV6_RECVERR (ip(7), ipv6(7)), which the socket module does not name:
-    # without them UDP hears of port unreachable, but not of net and host unreachable.
-    socket.AF_INET: (socket.IPPROTO_IP, 11),
-    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
-}
-
 ANY_QUESTION = b"\r\n"
 """An echo service returns it, and a line-based one answers something."""
 
@@ -301,19 +297,6 @@ def new_socket(family: int, kind: socket.SocketKind) -> socket.socket:
     sock = socket.socket(family, kind)
     sock.setblocking(False)
     return sock
-
-
-def is_own_peer(sock: socket.socket) -> bool:
-    """Return whether a connected socket is connected to itself.
-
-    On loopback the kernel may choose the scanned port as the local port; a TCP connect then
-    meets itself half-way and succeeds (simultaneous open, RFC 9293 3.5), which proves that
-    nobody listens there.
-    """
-    try:
-        return bool(sock.getsockname() == sock.getpeername())
-    except OSError:  # accepted and reset since
-        return False
 
 
 # --- The scan ---
@@ -595,11 +578,7 @@ def parser() -> argparse.ArgumentParser:
     add("--retries", type=number, default=1, help="more questions to a silent port (default 1)")
     add("--json", action="store_true", help="print one JSON object")
     add("--open-only", action="store_true", help="list only ports that are or may be open")
-    family = result.add_mutually_exclusive_group()
-    add = family.add_argument
-    add("-4", dest="family", action="store_const", const=socket.AF_INET, help="IPv4 only")
-    add("-6", dest="family", action="store_const", const=socket.AF_INET6, help="IPv6 only")
-    result.set_defaults(family=socket.AF_UNSPEC)
+    add_family(result)
     return result
 
 

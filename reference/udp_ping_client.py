@@ -29,20 +29,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
+from protocols.arguments import add_family
+from protocols.sockets import LARGEST_DATAGRAM, RECEIVE_ERRORS, is_own_peer
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
-
-LARGEST_DATAGRAM = 65_535
-"""Octets: what a UDP length field can say (RFC 768), so that nothing is cut in silence."""
-
-
-RECEIVE_ERRORS: dict[int, tuple[int, int]] = {
-    # IP_RECVERR and IPV6_RECVERR (ip(7), ipv6(7)), which the socket module does not name:
-    # without them UDP hears of port unreachable, but not of net and host unreachable.
-    socket.AF_INET: (socket.IPPROTO_IP, 11),
-    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
-}
 
 MSG_ERRQUEUE = 0x2000
 """recvmsg(2): read the queue of errors; not in the socket module on every platform."""
@@ -218,7 +210,7 @@ def connect(family: int, address: tuple[Any, ...]) -> socket.socket:
     sock = new_socket(family)
     try:
         sock.connect(address)
-        if sock.getsockname() == sock.getpeername():
+        if is_own_peer(sock):
             # On loopback the kernel may pick the very port that we ping: we would answer
             # ourselves. The port stays taken until the second socket has found another.
             with sock:
@@ -434,11 +426,7 @@ def parser() -> argparse.ArgumentParser:
     add("--count", type=ping_count, default=10, help="how many pings (default 10)")
     add("--timeout", type=some_seconds, default=1.0, help="seconds to wait for each (default 1)")
     add("--interval", type=seconds, default=0.0, help="seconds between two pings (default 0)")
-    family = result.add_mutually_exclusive_group()
-    add = family.add_argument
-    add("-4", dest="family", action="store_const", const=socket.AF_INET, help="IPv4 only")
-    add("-6", dest="family", action="store_const", const=socket.AF_INET6, help="IPv6 only")
-    result.set_defaults(family=socket.AF_UNSPEC)
+    add_family(result)
     return result
 
 

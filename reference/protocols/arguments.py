@@ -92,6 +92,11 @@ def add_place_to_dial(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="for the connection, and for each answer (default: 5)",
     )
+    add_family(parser)
+
+
+def add_family(parser: argparse.ArgumentParser) -> None:
+    """Add -4 and -6: the family of addresses to use, `family`."""
     only = parser.add_mutually_exclusive_group()
     add = only.add_argument
     add("-4", dest="family", action="store_const", const=socket.AF_INET, help="IPv4 only")

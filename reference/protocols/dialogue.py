@@ -20,13 +20,11 @@ from typing import TYPE_CHECKING, Any
 from protocols.endpoints import Endpoint, reason_of, socket_endpoint
 from protocols.messages import LONGEST, PAUSES, Cutter, Message, Messages
 from protocols.screen import say
+from protocols.sockets import LARGEST_DATAGRAM, is_own_peer
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator
-
-LARGEST_DATAGRAM = 65_535
-"""Octets: what a UDP length field can say (RFC 768), so that nothing is cut in silence."""
 
 _FAREWELL_S = 1.0  # in which a server may end the connection when the user has taken leave
 
@@ -412,7 +410,7 @@ async def _dial(call: Call) -> socket.socket:
         try:
             await _bind(sock, call.local)
             await loop.sock_connect(sock, address)
-            if sock.getsockname() != sock.getpeername():
+            if not is_own_peer(sock):
                 return sock
             # On loopback the kernel may choose the server's port as ours: we met ourselves.
             trouble = ConnectionRefusedError()

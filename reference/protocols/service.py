@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING, Any
 from protocols.endpoints import Endpoint, reason_of, socket_endpoint
 from protocols.messages import LONGEST, PAUSES, Message, Messages
 from protocols.screen import say
+from protocols.sockets import LARGEST_DATAGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-
-LARGEST_DATAGRAM = 65_535
-"""Octets: what a UDP length field can say (RFC 768), so that nothing is cut in silence."""
 
 UNREAD = 16 * 1024 * 1024
 """Octets that wait for a client who does not read. Beyond it he is not heard any more: a client
