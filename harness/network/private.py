@@ -437,6 +437,7 @@ class Private(Network):
             if process:
                 process.drop()
             await self._close_room()
+            self._tap.wait_closed()
 
     async def _close_room(self) -> None:
         """Hang up, and wait until process 1 is gone, and all the others with it."""

@@ -49,6 +49,8 @@ class Tap:
         self._pause_s = _SELDOM_S if large else _OFTEN_S
         self._loop = asyncio.get_running_loop()
         self._next = self._loop.call_later(self._pause_s, self._take)
+        self._closing = _thread.allocate_lock()
+        self._closing.acquire()
 
     def _take(self) -> None:
         self._read()
@@ -89,4 +91,13 @@ class Tap:
         """
         self._next.cancel()
         if self._sock.fileno() >= 0:
-            _thread.start_new_thread(os.close, (self._sock.detach(),))
+            _thread.start_new_thread(self._close, (self._sock.detach(),))
+
+    def _close(self, fd: int) -> None:
+        self._closing.release()
+        os.close(fd)  # gives the number back at once, and then waits
+
+    def wait_closed(self) -> None:
+        """Wait until the descriptor is given back, after `close`: until its thread has begun."""
+        with self._closing:
+            pass
