@@ -127,11 +127,15 @@ class PacedTransport(asyncio.Transport):
         return self._network.reading(sock)
 
     def stop(self) -> None:
-        """Say no more, since nobody is there any more; an entry that was half said is done."""
-        self._waiting.clear()
+        """Say no more, since nobody is there any more; what was not said to its end is done."""
         if self._speaking:
             self._speaking.cancel()
+            self._speaking = None  # a task that had not begun never comes to do it
         self._leave_off()
+        while self._waiting:
+            thing = self._waiting.popleft()
+            if not callable(thing) and thing[1] is not None:
+                self._witness.acted(thing[1])
 
     def _leave_off(self) -> None:
         if self._under_way is not None:

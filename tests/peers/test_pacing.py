@@ -13,6 +13,7 @@ from harness.model.record import What
 from harness.model.scenario import Actor, ActorKind, LineEnd, Tls
 from harness.network import Loopback, Reading
 from harness.peers import Authority, pacing
+from harness.peers.tcp import StreamPeer
 
 from tests.peers.stage import DEADLINE_S, Client, OnStage, in_a_loop, staged
 
@@ -142,6 +143,22 @@ async def test_a_program_that_hangs_up_within_a_message_leaves_nothing_to_wait_f
         async with asyncio.timeout(DEADLINE_S):
             await done.wait()
         assert not stage.recorder.record.of(What.BROKEN)
+
+
+@in_a_loop
+async def test_nothing_waits_for_what_was_not_begun_when_the_program_left() -> None:
+    async with connected(SCRIPTED, "3") as (stage, _):
+        await stage.play("server! accept")
+        assert isinstance(stage.peer, StreamPeer)
+        witness = stage.peer._witnesses[0]
+        assert witness.paced
+        witness.say(b"250 ok", 7)
+        witness.paced.stop()
+
+        assert not stage.peer.busy
+        assert [event.entry for event in stage.recorder.record.of(What.ACTED)][-1] == 7
+        async with asyncio.timeout(DEADLINE_S):
+            await witness.all_said()
 
 
 @in_a_loop
