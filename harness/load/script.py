@@ -125,6 +125,7 @@ class _Checker:
         self._cast = cast
         self._bound: set[str] = set()
         self._stalled: set[tuple[str, int]] = set()
+        self._dialled: set[tuple[str, int]] = set()
         self._over: dict[tuple[str, int], Entry] = {}  # what ended a connection, or one direction
         self._killed: Entry | None = None  # `program! kill`, with no restart behind it
 
@@ -179,6 +180,7 @@ class _Checker:
         if entry.connection is not None and actor.transport != "tcp":
             message = f"`{actor.name}` is {actor.kind} and has no connections to number"
             self._complain(entry.line, message)
+        self._check_dialled(entry, actor)
         self._check_stall(entry)
         self._check_over(entry, actor)
         self._check_killed(entry)
@@ -198,6 +200,18 @@ class _Checker:
             if actor.tls is Tls.IMPLICIT:
                 message = f"`{actor.name}` speaks over TLS from the first byte (`tls: implicit`)"
             self._complain(entry.line, message)
+
+    def _check_dialled(self, entry: Entry, actor: Actor) -> None:
+        """An actor dials when it speaks or is told to, so it can hear nothing before."""
+        connection = (entry.actor, entry.connection or 1)
+        if actor.to is None or actor.transport != "tcp" or connection in self._dialled:
+            return
+        self._dialled.add(connection)
+        if entry.heard:
+            number = f".{entry.connection}" if entry.connection else ""
+            message = f"`{entry.actor}{number}` has not dialled yet, and nobody can speak to it; "
+            remedy = f"write `{entry.actor}{number}! connect` above"
+            self._complain(entry.line, message + remedy)
 
     def _check_over(self, entry: Entry, actor: Actor) -> None:
         """Whether the connection of which an entry speaks may still be there."""
