@@ -9,7 +9,8 @@ from harness.load.document import Place
 from harness.load.forms import no_fixture, wrong_form
 from harness.load.wording import suggest
 from harness.model.exchange import Arrow, Clock, Directive, Entry, Exchange, Group, GroupKind
-from harness.model.scenario import Actor, ActorKind, Tls
+from harness.model.scenario import Actor, ActorKind, LineEnd, Tls
+from harness.model.template import Anything, Binding
 from harness.notation import PROGRAM, format_duration, parse_exchange
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class _Checker:
         self._document = document
         self._cast = cast
         self._bound: set[str] = set()
+        self._nevers: set[int] = set()  # lines that must not come
         self._stalled: set[tuple[str, int]] = set()
         self._dialled: set[tuple[str, int]] = set()
         self._over: dict[tuple[str, int], Entry] = {}  # what ended a connection, or one direction
@@ -133,6 +135,8 @@ class _Checker:
         self._document.complain_at(_start(self._document, line), message)
 
     def group(self, group: Group) -> None:
+        if group.kind is GroupKind.NEVER:
+            self._nevers |= {entry.line for entry in group.entries}
         for entry in group.entries:
             if entry.arrow is not Arrow.HEARS:
                 message = f"only what is heard (`<`) can stand under `{group.kind}`"
@@ -154,8 +158,10 @@ class _Checker:
             self._complain(clock.line, f"{over}; write a longer one at the top: {written}")
 
     def entry(self, entry: Entry) -> None:
-        self._check_bindings(entry)
         actor = self._cast.get(entry.actor)
+        if actor is not None:
+            self._check_end(entry, actor)
+        self._check_bindings(entry)
         if entry.actor == PROGRAM:
             self._check_program(entry)
         elif actor is not None:
@@ -190,6 +196,27 @@ class _Checker:
             message = f"`{actor.name}` is {actor.kind}; only http and smtp messages have a body"
             self._complain(entry.line, message)
         self._check_directives(entry)
+
+    def _check_end(self, entry: Entry, actor: Actor) -> None:
+        """In a stream the shortest match counts: a hole at its end takes no more than it must.
+
+        What it left would be charged to the program, as what came where the next line was due.
+        """
+        streams = actor.kind is ActorKind.TCP and actor.eol is LineEnd.NONE
+        if not (streams and entry.heard and entry.text.parts):
+            return
+        *before, hole = entry.text.parts
+        if before and entry.line in self._nevers:
+            return  # its beginning is enough to tell that it came
+        if isinstance(hole, Anything):
+            what, takes, rest = "`*`", "nothing", "rest"
+        elif isinstance(hole, Binding) and hole.regex is None and hole.name not in self._bound:
+            what, takes, rest = f"`{{{hole.name}}}`", "one character", hole.name
+        else:
+            return
+        message = f"the messages of `{actor.name}` have no end (`eol: none`), so {what} takes "
+        message += rf"{takes} here; write what comes behind it, such as \n, or `{{{rest}:.+}}`"
+        self._complain(entry.line, f"{message}, or `eol: any` in the cast")
 
     def _check_act(self, entry: Entry, act: str, actor: Actor) -> None:
         if act not in (allowed := _acts_of(actor)):
