@@ -366,9 +366,10 @@ def test_groups_and_entries_with_bodies_stand_below_a_clock() -> None:
     ("heading", "message"),
     [
         ("within soon:", "`soon` is no duration"),
-        ("at least 2 s after:", "`at least 2 s after:` is no heading of a clock; there are: `with"),
-        ("within 2s", "`within 2s` is no heading of a clock"),
-        ("at most 2s:", "`at most 2s:` is no heading of a clock"),
+        ("at least 2 s after:", "did you mean `at least 2s after:`?"),
+        ("within 2s", "`within 2s` is no entry; did you mean `within 2s:`?"),
+        ("at most 2s:", "`at most 2s:` is no entry; did you mean `within 2s:`?"),
+        ("In 5 minutes", "`In 5 minutes` is no entry; did you mean `within 5min:`?"),
         ("within 2s, at least 1s after:", "is no heading of a clock"),
         ("at least 1s after within 2s:", "is no heading of a clock"),
         (", within 2s:", "`, within 2s:` is no entry"),

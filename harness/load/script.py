@@ -11,7 +11,7 @@ from harness.load.wording import suggest
 from harness.model.exchange import Arrow, Clock, Directive, Entry, Exchange, Group, GroupKind
 from harness.model.scenario import Actor, ActorKind, LineEnd, Tls
 from harness.model.template import Anything, Binding
-from harness.notation import PROGRAM, format_duration, parse_exchange
+from harness.notation import INDENTED, PROGRAM, actor_of, format_duration, parse_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -192,10 +192,19 @@ class _Checker:
         self._check_killed(entry)
         if entry.act:
             self._check_act(entry, entry.act.name, actor)
-        if entry.body and actor.kind not in _WITH_BODY:
+        if indented := self._entries_in(entry):
+            for line in indented:
+                self._complain(line, INDENTED)
+        elif entry.body and actor.kind not in _WITH_BODY:
             message = f"`{actor.name}` is {actor.kind}; only http and smtp messages have a body"
             self._complain(entry.line, message)
         self._check_directives(entry)
+
+    def _entries_in(self, entry: Entry) -> list[int]:
+        """The lines of its body that are meant to be entries, else they would never be played."""
+        lines = range(entry.line + 1, entry.line + 1 + len(entry.body))
+        known = {*self._cast, PROGRAM}
+        return [n for n in lines if actor_of(self._document.source[n - 1].strip()) in known]
 
     def _check_end(self, entry: Entry, actor: Actor) -> None:
         """In a stream the shortest match counts: a hole at its end takes no more than it must.

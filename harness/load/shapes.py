@@ -128,8 +128,8 @@ def _misspelt(key: str, parent: tuple[int | str, ...], errors: list[ErrorDetails
 
 _EXAMPLES = {
     "title": "write in one sentence what must hold",
-    "kind": "write what the actor is: smtp, http, udp, tcp, dns, terminal, closed, filtered or "
-    "unreachable",
+    "kind": "write what the actor is: smtp, http, udp, tcp, dns, icmp, terminal, closed, "
+    "filtered or unreachable",
     "number": "an item is a text, or {number: {near: WORDS, is: N}}",
     "scenarios": "list some, such as [smtp-client/*]",
     "run": "write the command line: run: [python3, client.py]",

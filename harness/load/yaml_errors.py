@@ -107,6 +107,9 @@ def explain(error: yaml.MarkedYAMLError, source: list[str]) -> tuple[int, int, s
     known = next((known for known in _MESSAGES if re.search(known.said, said)), None)
     if known is None:
         return line + 1, column + 1, f"YAML cannot read this: {error.problem}"
+    if "could not find expected ':'" in said and _in_exchange(source, _at(error.context_mark)[0]):
+        line, _ = _at(error.context_mark)
+        return line + 1, 1, "the lines of the exchange must be indented below `exchange: |`"
     if known.at_opening:
         line, column = _at(error.context_mark or error.problem_mark)
         if re.search(r"\blose:\s*\[?\s*\*$", _line(source, line)[: column + 1]):
@@ -130,6 +133,12 @@ def text_with_braces(line: str) -> tuple[int, str] | None:
     text = item.strip()
     column = start + len(item) - len(item.lstrip()) + 1
     return column, f"put `{text}` in quotes: YAML reads an unquoted `{{` as its own"
+
+
+def _in_exchange(source: list[str], line: int) -> bool:
+    """Whether a line at the margin is meant to belong to the block of the exchange above it."""
+    above = next((text for text in reversed(source[:line]) if text.strip()), "")
+    return bool(re.match(r"exchange:[ \t]*\|", above)) and not _line(source, line).startswith(" ")
 
 
 def _colon(source: list[str], line: int, column: int) -> tuple[int, int, str]:
@@ -174,5 +183,5 @@ def _line(source: list[str], number: int) -> str:
 
 def _filled(message: str, text: str, column: int) -> str:
     char = text[column : column + 1]
-    word = re.match(r"[^\s,\]}]+", text[column:])
+    word = re.match(r"[^\s,\]}]+?(?=:?(?:[\s,\]}]|$))", text[column:])
     return message.format(word=word[0] if word else char, char=char, line=text.strip())

@@ -15,7 +15,7 @@ from harness.notation.acts import (
     parse_act,
     parse_duration,
 )
-from harness.notation.reading import parse_exchange
+from harness.notation.reading import INDENTED, actor_of, parse_exchange
 from harness.notation.templates import (
     NotationError,
     escape,
@@ -30,9 +30,11 @@ from harness.notation.writing import INDENT, format_entry, format_exchange
 __all__ = [
     "ACTS",
     "INDENT",
+    "INDENTED",
     "PROGRAM",
     "PROGRAM_ACTS",
     "NotationError",
+    "actor_of",
     "escape",
     "format_act",
     "format_clock",

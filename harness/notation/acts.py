@@ -87,7 +87,7 @@ def parse_act(text: str, *, of_program: bool) -> Act:
     name = " ".join(words[:2]) if words[:1] == ["expect"] else " ".join(words[:1])
     argument = " ".join(words[len(name.split()) :])
     if name not in acts:
-        raise NotationError(_unknown_act(text, acts))
+        raise NotationError(_unknown_act(text, acts, of_program=of_program))
     return _act(name, argument, acts[name])
 
 
@@ -107,10 +107,35 @@ def _act(name: str, argument: str, takes: str) -> Act:
     return Act(name, seconds=parse_duration(argument) if argument else None)
 
 
-def _unknown_act(text: str, acts: dict[str, str]) -> str:
+#: What newcomers write for an act, and what they mean.
+_IN_OTHER_WORDS = {
+    "disconnect": "close",
+    "listen": "accept",
+    "sleep": "wait",
+    "sigterm": "stop",
+    "terminate": "stop",
+    "sigkill": "kill",
+    "start": "restart",
+}
+_SAID = {"send", "say", "write", "print", "type", "reply", "answer"}
+_HEARD = {"receive", "recv", "read", "hear", "get"}
+
+
+def _unknown_act(text: str, acts: dict[str, str], *, of_program: bool) -> str:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
+    first, _, rest = text[:60].lower().partition(" ")
+    meant = _IN_OTHER_WORDS.get(first)
+    if meant in acts:
+        return f"unknown act `{short(text)}`; did you mean `{meant}`?"
     near = difflib.get_close_matches(text[:60], acts, n=1)
+    ends = [act.removeprefix("expect ") for act in acts if act.startswith("expect ")]
+    if first == "expect" and not difflib.get_close_matches(rest.partition(" ")[0], ends):
+        message = f"unknown act `{short(text)}`; what can be expected: {', '.join(ends)}"
+        return message if of_program else f"{message}; text that must be heard stands behind `<`"
+    if rest and not near and not of_program and first in _SAID | _HEARD:
+        what, arrow = ("says", ">") if first in _SAID else ("must hear", "<")
+        return f"unknown act `{short(text)}`; what an actor {what} stands behind `{arrow}`"
     hint = f"; did you mean `{near[0]}`?" if near else f"; there are: {', '.join(acts)}"
     return f"unknown act `{short(text)}`{hint}" if text else f"an act is missing{hint}"
 

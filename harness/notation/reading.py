@@ -34,6 +34,22 @@ _HEAD = re.compile(
 )
 #: What is meant to be the heading of a clock, though it may be wrong.
 _CLOCK_LIKE = re.compile(r"(?:within|at least|at most|after)\b[^<>!]*\Z")
+#: An entry but for blanks around its arrow.
+_SPACED = re.compile(
+    r"(?P<actor>[a-z][a-z0-9-]*)\s*(?P<arrow><\?|[<>!])\s*(?P<rest>.*)\Z", re.DOTALL
+)
+#: A clock in other words: `in 2s:`, `Within 2 seconds`.
+_TIMED = re.compile(
+    r"(?P<word>[a-z]+)( [a-z]+)? (?P<number>[0-9]{1,9}(\.[0-9]{1,9})?) ?"
+    r"(?P<unit>ms|milliseconds?|s|secs?|seconds?|min|mins|minutes?)( after)?:?\Z",
+    re.IGNORECASE,
+)
+#: A heading that has its first entry behind it.
+_HEADED = re.compile(
+    r"(?P<heading>(?:any order|one of|never|within [^:<>!]*|at least [^:<>!]*):) *\S"
+)
+#: What is said of an entry that stands deeper than the one above it.
+INDENTED = "this entry is indented deeper than the one above; begin it in the same column"
 _ACTOR = re.compile(r"[a-z][a-z0-9-]*\Z")
 # The lookbehind keeps a long run of blanks from being tried at each of them.
 _REASON = re.compile(r"(?<! ) {2,}# (?P<reason>.*)\Z", re.DOTALL)
@@ -181,7 +197,7 @@ class _Reader:
         before = len(self.errors)
         lines = tuple(self._body_lines(body, parse_pattern if head.heard else parse_text))
         if body and head.arrow is Arrow.ACTS:
-            self._fail("an act has no body", body[0])
+            self._fail(INDENTED if actor_of(body[0].text) else "an act has no body", body[0])
         if len(self.errors) == before:
             yield head.entry(line, lines)
 
@@ -281,12 +297,42 @@ def _parse_said(actor: str, arrow: Arrow, text: str) -> tuple[Template, Act | No
 def _no_entry(text: str) -> str:
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
+    if meant := _clock_meant(text):
+        return f"`{short(text)}` is no entry; did you mean `{meant}`?"
+    if headed := _HEADED.match(text):
+        return f"`{short(headed['heading'])}` stands alone; what belongs to it is indented below it"
     if _CLOCK_LIKE.match(text):
         forms = ", ".join(f"`{form}`" for form in _CLOCKS)
         return f"`{short(text)}` is no heading of a clock; there are: {forms}"
-    if near := difflib.get_close_matches(text[:60], _GROUPS, n=1):
+    if near := difflib.get_close_matches(text[:60], _GROUPS, n=1, cutoff=0.75):
         return f"`{short(text)}` is no entry; did you mean `{near[0]}`?"
+    if spaced := _SPACED.match(text):
+        entry = f"{spaced['actor']}{spaced['arrow']} {spaced['rest']}".rstrip()
+        return f"`{short(text)}` is no entry; did you mean `{short(entry)}`?"
     return f"`{short(text)}` is no entry; write `actor> text`, `actor< pattern` or `actor! act`"
+
+
+def _clock_meant(text: str) -> str | None:
+    """The heading that a line means by other words; None if it means no clock."""
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
+    if not (found := _TIMED.match(text)):
+        return None
+    unit = found["unit"].lower()
+    short_unit = "ms" if unit.startswith(("ms", "mil")) else "min" if unit[0] == "m" else "s"
+    duration, word = found["number"] + short_unit, found["word"].lower()
+    least = "most" not in text.lower() and word in {"at", "after", "atleast", "least"}
+    if not least and not difflib.get_close_matches(word, ("within", "in", "at", "until", "before")):
+        return None
+    return f"at least {duration} after:" if least else f"within {duration}:"
+
+
+def actor_of(text: str) -> str | None:
+    """The actor of a line that looks like an entry; None if it does not."""
+    found = _HEAD.match(text)
+    if not found or not _ACTOR.match(found["actor"]) or found["rest"][:1] not in ("", " "):
+        return None
+    return found["actor"]
 
 
 def _check_actor(actor: str, number: str | None) -> None:
