@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _ROLES = "roles.yaml"
+_IMPLEMENTATION = "wirelab.yaml"
 _SUITE = re.compile(rb"^suite[ \t]*:", re.MULTILINE)
 
 
@@ -84,7 +85,9 @@ def _yaml_below(folder: Path) -> list[Path]:
     return [
         file
         for file in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")], key=_PARTS)
-        if file.name != _ROLES and not file.parent.name.startswith(".") and not is_shared(file)
+        if file.name not in (_ROLES, _IMPLEMENTATION)
+        and not file.parent.name.startswith(".")
+        and not is_shared(file)
     ]
 
 
@@ -117,6 +120,13 @@ def suites_below(places: Iterable[Path]) -> list[Path]:
     return [file for folder in folders for file in _yaml_below(folder) if is_suite(file)]
 
 
+def implementations_below(places: Iterable[Path]) -> list[Path]:
+    """The implementation files one level down in these folders."""
+    folders = (place for place in places if _is(place, Path.is_dir))
+    files = (file for folder in folders for file in sorted(folder.glob(f"*/{_IMPLEMENTATION}")))
+    return [file for file in files if not file.parent.name.startswith(".")]
+
+
 def is_there(path: Path) -> bool:
     """Whether this is a file; what could be the name of none is none."""
     return _is(path, Path.is_file)
@@ -147,7 +157,16 @@ def _complain(missing: Sequence[str], paths: Sequence[str]) -> None:
             f"a command line stands behind `--`: {shlex.join(words)}"
         )
     if missing:
-        raise AuthorError(Problem(p, 1, 1, "there is no such file or folder") for p in missing)
+        message = "there is no such file or folder"
+        raise AuthorError(Problem(p, 1, 1, message + _meant(p)) for p in missing)
+
+
+def _meant(path: str) -> str:
+    """How a message about a missing path goes on, if it is an id or lacks its ending."""
+    near = (f"{path}.yaml", f"scenarios/{path}.yaml", f"scenarios/{path}")
+    found = next((name for name in near if path and is_there(Path(name))), None)
+    found = found or next((name for name in near if path and is_folder(Path(name))), None)
+    return f"; did you mean `{found}`?" if found else ""
 
 
 def folder_with_roles(places: Iterable[Path]) -> Path | None:

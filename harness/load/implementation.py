@@ -31,6 +31,9 @@ def load_implementation(path: Path, roles: Mapping[str, Role]) -> Implementation
     file = path / FILE_NAME if path.is_dir() else path
     if not file.is_file():
         raise AuthorError([Problem(str(path), 1, 1, _no_file(path))])
+    if file.suffix not in ("", ".yaml", ".yml", ".json"):
+        message = f"this is no {FILE_NAME}; give one, its folder, or the program behind `--`"
+        raise AuthorError([Problem(str(path), 1, 1, message)])
     document = read_document(file)
     shape = shape_of(document, ImplementationShape)
     document.raise_problems()

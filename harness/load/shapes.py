@@ -35,6 +35,13 @@ _INSTEAD_OF = {
 }
 
 
+#: Keys of a scenario that is none.
+_OF_OTHER_FILES = {
+    "scenarios": "if this is to be a suite, write `suite: TITLE` at the top",
+    "programs": "if this says how programs are started, name the file wirelab.yaml",
+}
+
+
 def shape_of(document: Document, kind: type[_S]) -> _S | None:
     """The document's data as a shape; None if it does not fit, and the document says why."""
     if not isinstance(document.data, dict):
@@ -110,6 +117,8 @@ def _unknown(key: Any, known: list[str], value: Any) -> str:
         return f"unknown key `{key}`; {_EXAMPLES['number']}; put text with `{{` in quotes"
     if key in _INSTEAD_OF:
         return f"unknown key `{key}`; {_INSTEAD_OF[key]}"
+    if key in _OF_OTHER_FILES and "exchange" in known:
+        return f"unknown key `{key}`; {_OF_OTHER_FILES[key]}"
     message = f"unknown key `{key}`{suggest(str(key), known)}"
     if value is None and "did you mean" not in message:
         message += "; put text with `{` in quotes"

@@ -15,6 +15,7 @@ from harness.load import (
     find_scenarios,
     folder_with_roles,
     ids_around,
+    implementations_below,
     is_implementation,
     is_suite,
     load_implementation,
@@ -219,7 +220,9 @@ def check(paths: Sequence[str]) -> tuple[int, list[Problem]]:
     places = [Path(path) for path in paths]
     programs = [place for place in places if is_implementation(place)]
     given = [place for place in places if is_suite(place)]
-    files = find_scenarios([place for place in places if place not in [*programs, *given]])
+    others = [place for place in places if place not in [*programs, *given]]
+    files = find_scenarios(others)
+    programs += implementations_below(others)
     suites = dict.fromkeys([*given, *suites_below(places)])
     roles = load_roles(folder_with_roles([*places, *files]))
     scenarios, problems = load_scenarios(files, roles)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from harness.errors import AuthorError
 from harness.load import find_scenarios, load_roles, load_scenarios
+from harness.pipeline import check
 
 GOOD = "title: A client\ncast: {mail: {kind: smtp, at: 25}}\nexchange: |\n  mail< QUIT\n"
 
@@ -63,6 +64,35 @@ def test_missing_paths_are_problems_too(folder: Path) -> None:
     """`wirelab check` tells them as it tells others."""
     scenarios, (problem,) = load_scenarios([folder, Path("nowhere")], load_roles())
     assert (scenarios, problem.message) == ([], "there is no such file or folder")
+
+
+def test_ids_and_missing_endings_are_understood(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results and suites name a scenario by its id, so people type it."""
+    monkeypatch.chdir(folder.parent)
+    _, problems = load_scenarios(
+        [Path(p) for p in ("smtp-client/a", "scenarios/smtp-client/a", "smtp-client", "x")],
+        load_roles(),
+    )
+    assert {problem.file: problem.message.partition("; ")[2] for problem in problems} == {
+        "smtp-client/a": "did you mean `scenarios/smtp-client/a.yaml`?",
+        "scenarios/smtp-client/a": "did you mean `scenarios/smtp-client/a.yaml`?",
+        "smtp-client": "did you mean `scenarios/smtp-client`?",
+        "x": "",
+    }
+
+
+def test_an_implementation_file_in_a_folder_is_read_as_one(folder: Path) -> None:
+    """It is no scenario, though it lies where one could."""
+    group = folder.parent / "group7"
+    group.mkdir()
+    (group / "wirelab.yaml").write_text("name: Group 7\nprogram: {}\n")
+    count, problems = check([str(folder.parent)])
+    assert find_scenarios([folder.parent]) == []
+    assert count == 1
+    assert {Path(problem.file).name for problem in problems} == {"wirelab.yaml"}
+    assert "unknown key `program`; did you mean `programs`?" in {p.message for p in problems}
 
 
 def test_two_files_cannot_have_one_id(folder: Path, tmp_path: Path) -> None:

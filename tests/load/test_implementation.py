@@ -36,6 +36,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_program_is_no_implementation_file(tmp_path: Path) -> None:
+    """`-i server.py` is a slip that no YAML parser can explain."""
+    program = tmp_path / "server.py"
+    program.write_text("print()\n")
+    with pytest.raises(AuthorError, match=r"this is no .*; give one, its folder, or the program"):
+        load_implementation(program, load_roles())
+
+
 def test_an_implementation_file(file: Path) -> None:
     """Command lines keep their placeholders; hard-coded endpoints have their names."""
     assert load_implementation(file, ROLES) == Implementation(
