@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,6 +178,14 @@ class TestWhatIsWritten:
         assert (status, err) == (0, ""), out
         assert exchange().splitlines()[1].startswith("server< {first:[a-z]+}  # the line")
 
+    def test_values_that_are_said_stay(self, wirelab: Wirelab) -> None:
+        edit(("cast:", "values: {word: hello}\ncast:"), ("user> hello", "user> ${word}"))
+        edit(("server< hello", "server< *"), ("*HELLO*", "*"))
+        status, out, err = wirelab("run", "--bless")
+        assert (status, err) == (0, ""), out
+        assert exchange().splitlines()[0] == "user> ${word}"
+        assert wirelab("run", "--bless")[1] == f"{SCENARIO} says so already\n"
+
     def test_a_failure_that_was_expected(self, wirelab: Wirelab) -> None:
         with Path("students/wirelab.yaml").open("a", encoding="utf-8") as file:
             file.write("expected failures:\n  echo-client/upper: says goodbye\n")
@@ -195,6 +205,7 @@ class TestNothingIsWritten:
         status, out, err = wirelab("run", "--bless", *words)
         assert (status, out) == (1, "")
         assert SCENARIO.read_bytes() == before
+        assert list(SCENARIO.parent.iterdir()) == [SCENARIO]
         return err
 
     def test_the_program_crashes(self, wirelab: Wirelab) -> None:
@@ -258,6 +269,20 @@ class TestNothingIsWritten:
     def test_chance(self, wirelab: Wirelab) -> None:
         edit(("  user: {", "  pong: {kind: udp, at: 9, answer: echo, lose: 30%}\n  user: {"))
         assert "leaves to chance what goes wrong" in self.refused(wirelab)
+
+    def test_a_file_that_cannot_be_written(
+        self, wirelab: Wirelab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        before = SCENARIO.read_bytes()
+        monkeypatch.setattr(Path, "replace", refuse)
+        status, out, err = wirelab("run", "--bless")
+        assert (status, out) == (3, "")
+        assert err == f"wirelab: {SCENARIO} cannot be written: Permission denied\n"
+        assert SCENARIO.read_bytes() == before
+        assert list(SCENARIO.parent.iterdir()) == [SCENARIO]
 
     def test_a_scenario_that_is_not_played(self, wirelab: Wirelab) -> None:
         edit(("tags: [first]", "needs: [names]"))

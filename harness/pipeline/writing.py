@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import os
 import shlex
+import shutil
 import tempfile
 import textwrap
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +29,14 @@ from harness.load.wording import suggest
 from harness.model.record import PROGRAM
 from harness.model.scenario import Level
 from harness.model.verdict import Outcome
-from harness.notation import parse_exchange
 from harness.pipeline.playing import again, play_all, story_of
 from harness.pipeline.preparing import DEFAULT_SCENARIOS
 from harness.record import read_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.model.plan import Plan
-    from harness.model.program import Role
     from harness.model.record import Record
     from harness.model.verdict import Verdict
     from harness.pipeline.preparing import Request
@@ -97,8 +100,7 @@ def bless(plan: Plan, request: Request) -> str:
     after = with_exchange(before, exchange, file=scenario.file)
     if after == before:
         return ""
-    _check_blessed(plan, exchange, request)
-    _put(path, before, after, plan.role)
+    _write_blessed(plan, exchange, after, request)
     old, new = (text.splitlines(keepends=True) for text in (before, after))
     return "".join(difflib.unified_diff(old, new, scenario.file, scenario.file))
 
@@ -120,12 +122,37 @@ def _recorded(plan: Plan, request: Request) -> tuple[Verdict, Record]:
         return verdict, read_run(Path(str(verdict.run_folder)))[1]
 
 
-def _check_blessed(plan: Plan, exchange: str, request: Request) -> None:
-    """See that the scenario, as it would be written, passes."""
-    parsed, mistakes = parse_exchange(exchange)
-    if mistakes:
-        raise NotBlessedError(f"{plan.id}: what came cannot be written: {mistakes[0]}")
-    scenario = replace(plan.scenario, exchange=parsed)
+def _write_blessed(plan: Plan, exchange: str, text: str, request: Request) -> None:
+    """Write the file if the scenario passes so; whole, or not at all."""
+    path = Path(plan.scenario.file)
+    beside = path.with_name(f"{path.stem}-blessed-{os.getpid()}.yaml")  # where includes are found
+    try:
+        with _told_of(path):
+            beside.write_bytes(text.encode())
+            shutil.copymode(path, beside)
+        _check_blessed(plan, beside, exchange, request)
+        with _told_of(path):
+            beside.replace(path.resolve())
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _check_blessed(plan: Plan, file: Path, exchange: str, request: Request) -> None:
+    """See that the scenario, as it would be written, is read and passes."""
+    try:
+        exchange_read = load_scenario(file, {plan.role.name: plan.role}).exchange
+    except AuthorError as error:
+        problem = replace(error.problems[0], file=plan.scenario.file)
+        raise NotBlessedError(f"what came cannot be written: {problem}") from error
+    scenario = replace(plan.scenario, exchange=exchange_read)
     verdict, _ = _recorded(replace(plan, scenario=scenario, open=True), request)
     if verdict.outcome is not Outcome.PASSED:
         text = story_of(replace(verdict, run_folder=None), again(plan, request))
@@ -133,15 +160,3 @@ def _check_blessed(plan: Plan, exchange: str, request: Request) -> None:
             f"{plan.id} would not pass, played by its own transcript; nothing was written:\n\n"
             f"{textwrap.indent(exchange, '    ')}\n{text}"
         )
-
-
-def _put(path: Path, before: str, after: str, role: Role) -> None:
-    """Write the file; it is as it was where what was written cannot be read."""
-    try:
-        path.write_bytes(after.encode())
-        load_scenario(path, {role.name: role})
-    except OSError as error:
-        raise MachineError(f"{path} cannot be written: {error.strerror}") from error
-    except AuthorError as error:
-        path.write_bytes(before.encode())
-        raise NotBlessedError(f"what came cannot be written: {error.problems[0]}") from error
