@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.lines import Line, fault_in
-from harness.model.record import Record, What
+from harness.model.record import PROGRAM, Record, What
 from harness.model.scenario import RESOLVER, Level, Scenario, TextDemand
 from harness.model.verdict import Finding
 from harness.packets import End, Packet, packets, unanswered
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.model.plan import Plan
     from harness.packets import Protocol
 
-PROGRAM, VISITOR, ROUTER, NOBODY = "program", "visitor", "router", "nobody at"
+VISITOR, ROUTER, NOBODY = "visitor", "router", "nobody at"
 _SHOWN_PLACES = 3
 
 

@@ -73,6 +73,9 @@ def command_line(plan: Plan, addresses: Mapping[str, str]) -> tuple[list[str], d
     and of the endpoint where the program is to listen; endpoints that actors play follow
     from these.  A list that is a whole argument (`"{to}"`) becomes several arguments;
     within a text its items are joined by commas.
+
+    Raises:
+        ValueError: the plan is skipped, and has no program.
     """
     if plan.program is None:
         raise ValueError(f"{plan.id} has no program")

@@ -193,7 +193,12 @@ def _given(paths: Sequence[str]) -> _Given:
 
 
 def of_suite(suite: Suite, plays: set[str] | None = None) -> _Given:
-    """A suite with its scenarios; what is wrong in others is no matter."""
+    """A suite with its scenarios; what is wrong in others is no matter.
+
+    Raises:
+        AuthorError: its folder is not there, or the roles are wrong.
+        UsageError: it has none of these plays.
+    """
     everything = find_scenarios([suite.folder])
     files = [file for file in everything if may_pick(suite, file)]
     roles = load_roles(folder_with_roles([suite.folder]))
