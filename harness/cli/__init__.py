@@ -297,7 +297,8 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
         if programme.fallback:
             display.say(report.fallback_text(programme.fallback))
         if interrupt.came:
-            display.say("interrupted; the results so far are those above")
+            so_far = "the results so far are those above" if verdicts else "there are no results"
+            display.say(f"interrupted; {so_far}")
         return _concluded(display, verdicts, unwritten, interrupted=interrupt.came)
 
 

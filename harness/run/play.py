@@ -247,8 +247,14 @@ class _Play:
 
     def _give_up_waiting(self, program: Launched) -> None:
         """Over this transport; where there are two, it may listen over the other."""
+        assert self._place is not None  # noqa: S101 - for the type checker
         elsewhere = ", ".join(sorted(map(str, program.listening(self._unready))))
         note = f"never listened on {self._place}"
+        other: Transport = "udp" if self._unready == "tcp" else "tcp"
+        port = self._place.port
+        if not elsewhere and len(_transports(self._plan)) == 1:
+            wrong = sorted(str(at) for at in program.listening(other) if at.port == port)
+            elsewhere = f"{', '.join(wrong)} over {other.upper()}" if wrong else ""
         if len(_transports(self._plan)) > 1:
             note += f" over {self._unready.upper()}"
         self._recorder.note(What.GAVE_UP, PROGRAM, note=note, elsewhere=elsewhere)

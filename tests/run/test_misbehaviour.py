@@ -177,6 +177,22 @@ def test_a_server_that_listens_elsewhere_is_told_where(theatre: Theatre) -> None
     assert result.verdict.findings[0].why == f"it listens on 127.0.0.1:{port} instead"
 
 
+def test_a_server_of_another_transport_is_told(theatre: Theatre) -> None:
+    """The right port, but datagrams where connections are asked for."""
+    program = """
+        import signal, socket, sys
+        sock = socket.socket(type=socket.SOCK_DGRAM)
+        sock.bind(("0.0.0.0", int(sys.argv[2])))
+        print(sock.getsockname()[1], flush=True)
+        signal.pause()
+    """
+    result = server(theatre, program, more=BRIEF.replace("3s", "600ms"))
+    port = result.record.text(What.SCREEN).decode().strip()
+
+    assert result.headline.endswith(", but never did.")
+    assert result.verdict.findings[0].why == f"it listens on 0.0.0.0:{port} over UDP instead"
+
+
 # -- programs that do too much ---------------------------------------------------------
 
 
