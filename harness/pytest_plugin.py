@@ -305,13 +305,13 @@ class _Playhouse:
 
     def points(self) -> Iterator[str]:
         """What the program has of the points of each suite that was played."""
-        from harness.report import points  # noqa: PLC0415
+        from harness.report import points_text  # noqa: PLC0415
 
         for title, plans in self._suites.items():
             futures = [self._verdicts.get(plan.id) for plan in plans]
             done = [f.result() for f in futures if f and f.done() and not f.exception()]
             if done:
-                yield f"points: {points(done, plans)} ({title})"
+                yield points_text(done, plans, title)
 
     def stop(self) -> None:
         """End what is still being played, and wait until it has cleaned up."""

@@ -293,7 +293,7 @@ def _play(programme: Programme, request: Request, options: dict[str, Any]) -> in
         unwritten = files.write(verdicts, facts, story)
         display.say(_summary(verdicts, facts))
         if programme.suite:
-            display.say(report.points_text(verdicts, facts))
+            display.say(report.points_text(verdicts, programme.plans, programme.suite))
         if programme.fallback:
             display.say(report.fallback_text(programme.fallback))
         if interrupt.came:
@@ -388,7 +388,7 @@ def judge(runs: tuple[str, ...], **options: Any) -> int:
     unwritten = files.write(judged.verdicts, facts, judged.story)
     display.say(_summary(judged.verdicts, facts))
     if judged.suite:
-        display.say(report.points_text(judged.verdicts, facts))
+        display.say(report.points_text(judged.verdicts, facts.plans, judged.suite))
     return _concluded(display, judged.verdicts, unwritten)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.lines import Line, fault_in
+from harness.judge.together import listed
 from harness.model.record import PROGRAM, Record, What
 from harness.model.scenario import RESOLVER, Level, Scenario, TextDemand
 from harness.model.verdict import Finding
@@ -133,7 +134,7 @@ def places_of_nobody(plan: Plan, record: Record) -> list[Finding]:
             level=Level.MAY,
             actor=PROGRAM,
             file=scenario.file,
-            line=scenario.lines.get("role", scenario.lines.get("title", 1)),
+            line=scenario.head_line,
             headline=f"The program tried {_listed(places, ends)} over {protocol.upper()}; "
             f"no actor is there{_remedy(plan, protocol, ends.place(places[0]))}.",
             expected="",
@@ -148,7 +149,7 @@ def _listed(places: Sequence[End], ends: _Ends) -> str:
     more = len(places) - len(shown)
     if more:
         shown.append(f"{more} more places" if more > 1 else "one more place")
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    return listed(shown)
 
 
 def _remedy(plan: Plan, protocol: Protocol, place: str) -> str:

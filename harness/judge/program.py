@@ -216,7 +216,7 @@ def _finding(
         level=level,
         actor=event.actor if event else PROGRAM,
         file=scenario.file,
-        line=scenario.lines.get("role", scenario.lines.get("title", 1)),
+        line=scenario.head_line,
         headline=headline,
         expected="",
         observed=event.note if event else "",

@@ -434,6 +434,11 @@ class Scenario:
         return self.id.partition("/")[2]
 
     @property
+    def head_line(self) -> int:
+        """The line that is named for what no line of its own asks for."""
+        return self.lines.get("role", self.lines.get("title", 1))
+
+    @property
     def by_chance(self) -> bool:
         """Whether two plays can differ by more than their timing: then the seed matters."""
         return any(actor.by_chance for actor in self.cast.values())

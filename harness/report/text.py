@@ -17,7 +17,7 @@ from harness.report.points import points
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.report.results import RunFacts
+    from harness.model.plan import Plan
 
 _WIDTH = 60  # of the left column; places and remarks stand in the right one
 _LABEL = 6
@@ -121,9 +121,9 @@ def summary(
     return f"{told} in {seconds:.1f} s ({facts})"
 
 
-def points_text(verdicts: Sequence[Verdict], facts: RunFacts) -> str:
-    """`points: 7 of 10 (Lab 2: mail)`: the line below the summary of a suite."""
-    return harmless(f"points: {points(verdicts, facts.plans)} ({facts.suite})")
+def points_text(verdicts: Iterable[Verdict], plans: Sequence[Plan], suite: str) -> str:
+    """`points: 7 of 10 (Lab 2: mail)`: the line below the summary of a suite, by its title."""
+    return harmless(f"points: {points(verdicts, plans)} ({suite})")
 
 
 def fallback_text(why: str) -> str:
