@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import pipeline
 from harness.model.verdict import Outcome
+from harness.pipeline import playing
 from harness.report import folder as run_folder
 
 if TYPE_CHECKING:
@@ -206,8 +207,11 @@ def shares_of_rooms(plan: Plan, request: pipeline.Request, count: int = 30) -> d
             (play_module, "open_network", "network"),
             (play_module, "start", "launch"),
             (play_module, "make_peer", "peers"),
-            (pipeline, "judge", "judge"),
+            (playing, "followed", "judge"),
+            (playing, "judge", "judge"),
             (run_folder, "write_record", "record"),
+            (run_folder, "_write_capture", "record"),
+            (run_folder, "write_origin", "record"),
             (run_folder, "transcript", "report"),
             (run_folder, "failure_text", "report"),
         ):

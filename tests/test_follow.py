@@ -71,6 +71,12 @@ class TestActorsThatActByThemselves:
         assert finished(follower) == [M, U]
         assert instead(follower) == "NOOP"
 
+    def test_of_several_the_one_that_was_meant_is_told(self) -> None:
+        said = "mail< HELO me\nmail< mail from: a@b\nmail< NOOP\n"
+        follower = follow("mail< MAIL FROM:<*>*\n", SMTP, said)
+        assert finished(follower) == [M]
+        assert instead(follower) == "MAIL FROM:a@b"
+
     def test_nothing_came(self) -> None:
         follower = follow("mail< DATA\n", SMTP, "mail! opened\n")
         assert finished(follower) == [M]

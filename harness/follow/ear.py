@@ -13,7 +13,7 @@ from harness.framing import Message, framing_for
 from harness.match import Match, Search, match_whole, may_yet_match
 from harness.model.exchange import Arrow, GroupKind
 from harness.model.scenario import ActorKind
-from harness.model.template import Literal, Template, decode, encode
+from harness.model.template import Literal, Template, decode, encode, first_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,7 +109,7 @@ class Ear(ABC):
     def unheard(self) -> Utterance | None:
         """The first thing heard that no entry has taken."""
 
-    def instead(self) -> Utterance | None:
+    def instead(self, entry: Entry) -> Utterance | None:  # noqa: ARG002 - for those that can tell
         """What came in place of an entry that never did, when the play is over."""
         return self.unheard() or self.latest_end
 
@@ -231,8 +231,12 @@ class MessageEar(Ear):
     def unheard(self) -> Utterance | None:
         return self._queue[0] if self._queue else None
 
-    def instead(self) -> Utterance | None:
-        return self._unlisted[0] if self._unlisted else super().instead()
+    def instead(self, entry: Entry) -> Utterance | None:
+        """Of several, the first that begins as the entry does: who wrote it meant the entry."""
+        word = entry.text.first_word
+        alike = (each for each in self._unlisted if word and _first_word(each) == word)
+        first = next(alike, self._unlisted[0] if self._unlisted else None)
+        return first or super().instead(entry)
 
     def _listen(self) -> None:
         while self._queue and not self.deaf:
@@ -439,6 +443,10 @@ class ScreenEar(StreamEar):
             if match:
                 return candidate, Match(len(self._buffer), match.bindings)
         return None
+
+
+def _first_word(utterance: Utterance) -> str:
+    return first_word(utterance.message.texts[0]) if utterance.message else ""
 
 
 def message_matches(

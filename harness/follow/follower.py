@@ -356,7 +356,7 @@ class Follower:
         """What came, by the end of the play, in place of a line that never did."""
         if line.entry.actor == PROGRAM:
             return None
-        return self._ear(self._key(line.entry)).instead()
+        return self._ear(self._key(line.entry)).instead(line.entry)
 
 
 def _exit_text(event: Event) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _PATH = ("exchange",)
 _NOBODY = {ActorKind.CLOSED, ActorKind.FILTERED, ActorKind.UNREACHABLE}
+_REASON = re.compile(r" {2,}# ")
+_NEARLY_A_REASON = re.compile(r"(?<! ) # ")
 _WITH_BODY = {ActorKind.HTTP, ActorKind.SMTP}
 _DIRECTIVES = ("form", "multipart", "file", "bytes", "chunked")
 
@@ -161,11 +163,19 @@ class _Checker:
         actor = self._cast.get(entry.actor)
         if actor is not None:
             self._check_end(entry, actor)
+        self._check_reason(entry)
         self._check_bindings(entry)
         if entry.actor == PROGRAM:
             self._check_program(entry)
         elif actor is not None:
             self._check_actor(entry, actor)
+
+    def _check_reason(self, entry: Entry) -> None:
+        """Behind one blank it is text, and nearly always meant as a reason."""
+        written = _REASON.split(self._document.source[entry.line - 1])[0]
+        if _NEARLY_A_REASON.search(written):
+            message = r"a reason begins behind two blanks: `  # `; a `#` that is meant is `\#`"
+            self._complain(entry.line, message)
 
     def _check_program(self, entry: Entry) -> None:
         act = entry.act.name if entry.act else None

@@ -31,6 +31,12 @@ def encode(text: str) -> bytes:
     return _HALVES.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
+def first_word(text: str) -> str:
+    """The verb of a command, the method of a request: in small letters."""
+    words = text.split(maxsplit=1)
+    return words[0].lower() if words else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """Exactly this text (as `decode` gives it)."""
@@ -88,6 +94,12 @@ class Template:
     @property
     def bindings(self) -> tuple[Binding, ...]:
         return tuple(part for part in self.parts if isinstance(part, Binding))
+
+    @property
+    def first_word(self) -> str:
+        """What the text begins with, in small letters; nothing if that is left open."""
+        first = self.parts[0] if self.parts else None
+        return first_word(first.text) if isinstance(first, Literal) else ""
 
     @property
     def matches_everything(self) -> bool:

@@ -191,10 +191,8 @@ def _format_hole(part: Anything | Binding | Parameter) -> str:
 
 
 def _keep_edges(text: str) -> str:
-    """Blanks that reading would drop, and `  # ` that it would take for a reason."""
-    text = re.sub(r"(?<=  )#(?= |\Z)", r"\\#", text)
-    if text == " #" or text.startswith(" # "):  # the blank after the arrow makes it two
-        text = r" \#" + text[2:]
+    """Blanks that reading would drop, and `#` that is, or looks like, the start of a reason."""
+    text = re.sub(r"(?:(?<= )|\A)#(?= |\Z)", r"\\#", text)
     return f"{text[:-1]}\\s" if text.endswith(" ") else text
 
 
