@@ -338,7 +338,11 @@ def test_a_name_that_nobody_has_is_told_when_the_play_fails(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "parts", [{"cast": "  dns: {kind: dns}"}, {"names": "names: {a.test: 198.51.100.7}"}]
+    "parts",
+    [
+        {"cast": "  dns: {kind: dns, records: {a.test: 198.51.100.7}}"},
+        {"names": "names: {a.test: 198.51.100.7}"},
+    ],
 )
 def test_without_names_of_its_own_a_network_has_no_such_plays(
     tmp_path: Path, parts: dict[str, str]

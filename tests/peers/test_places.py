@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import select
 import socket
@@ -71,10 +72,9 @@ def test_an_authority_leaves_no_file_behind_and_may_never_be_needed() -> None:
 
 
 def test_a_certificate_is_made_once_for_the_same_names() -> None:
-    authority = Authority()
-
-    assert authority.context("a.example", "::1") is authority.context("a.example", "::1")
-    assert authority.context("a.example") is not authority.context("b.example")
+    with contextlib.closing(Authority()) as authority:
+        assert authority.context("a.example", "::1") is authority.context("a.example", "::1")
+        assert authority.context("a.example") is not authority.context("b.example")
 
 
 def test_what_is_said_right_behind_the_handshake_is_heard() -> None:
