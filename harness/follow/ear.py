@@ -219,7 +219,8 @@ class MessageEar(Ear):
     def __init__(self, key: Key, actor: Actor, bound: dict[str, str]) -> None:
         super().__init__(key, actor, bound)
         self._queue: deque[Utterance] = deque()
-        self._unlisted: list[Utterance] = []  # since the last line that was met
+        # since the last line that was met: the first one that begins with each word
+        self._unlisted: dict[str, Utterance] = {}
 
     def hear(self, utterance: Utterance) -> None:
         self._queue.append(utterance)
@@ -233,10 +234,10 @@ class MessageEar(Ear):
 
     def instead(self, entry: Entry) -> Utterance | None:
         """Of several, the first that begins as the entry does: who wrote it meant the entry."""
-        word = entry.text.first_word
-        alike = (each for each in self._unlisted if word and _first_word(each) == word)
-        first = next(alike, self._unlisted[0] if self._unlisted else None)
-        return first or super().instead(entry)
+        if not self._unlisted:
+            return super().instead(entry)
+        first = next(iter(self._unlisted.values()))
+        return self._unlisted.get(entry.text.first_word, first)
 
     def _listen(self) -> None:
         while self._queue and not self.deaf:
@@ -256,7 +257,7 @@ class MessageEar(Ear):
         if utterance.said:
             return  # what an actor says by itself never counts against the program
         if self._lenient(candidates):
-            self._unlisted.append(utterance)
+            self._unlisted.setdefault(_first_word(utterance), utterance)
             return
         self._miss(candidates, utterance)
         if found := self._find(self._later(candidates), utterance):

@@ -26,7 +26,7 @@ _SKIPPED = frozenset(
 _VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
 _CACHE = "__pycache__"
 _PLAIN_FOLDER = "program"  # the name where the author has none
-_FEW, _LITTLE = 48, 1 << 20  # entries, bytes: under a millisecond
+_FEW, _LITTLE = 96, 1 << 20  # entries, bytes: a few milliseconds
 _VISITED = 20_000  # entries looked at in search of new files
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
