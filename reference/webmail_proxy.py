@@ -27,6 +27,7 @@ from protocols.delivery import Delivery, Route
 from protocols.endpoints import Endpoint
 from protocols.http_proxy import Proxy
 from protocols.log import Log, visible
+from protocols.screen import show
 from protocols.smtp import Login
 from protocols.smtp_connection import Server, Timeouts
 from protocols.webmail_agent import MailAgent
@@ -161,7 +162,7 @@ async def _serve(options: argparse.Namespace, log: Log) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    delivery = Delivery(_route(options), log, _say)
+    delivery = Delivery(_route(options), log, show)
     agent = MailAgent(delivery, options.directory / "mails")
     proxy = Proxy(agent.hook, log.write)
     try:
@@ -169,23 +170,13 @@ async def _serve(options: argparse.Namespace, log: Log) -> int:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         return _fail(f"cannot listen on {options.listen}: {reason.lower()}", os.EX_UNAVAILABLE)
-    _say(f"listening on {where}")
+    show(f"listening on {where}")
     await stop.wait()
-    _say("stopping")
+    show("stopping")
     deadline = loop.time() + GRACE
     await proxy.stop(GRACE / 2)
     await delivery.stop(max(1.0, deadline - loop.time()))
     return os.EX_OK
-
-
-def _say(text: str) -> None:
-    # A closed screen is no reason to stop delivering.
-    try:
-        print(text, flush=True)
-    except UnicodeEncodeError:  # a terminal that is not UTF-8
-        print(text.encode("ascii", "backslashreplace").decode(), flush=True)
-    except (OSError, ValueError):
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the rest of the run
 
 
 def _fail(message: str, status: int) -> int:

@@ -8,7 +8,7 @@ from harness.framing import framing_for
 from harness.judge.ending import unmet_exit, unmet_leftovers, unmet_time
 from harness.judge.evidence import last_messages
 from harness.judge.files import faults_of_files
-from harness.judge.lines import Fault, fault_in, lines_of
+from harness.judge.lines import Fault, fault_in, finding_of, lines_of
 from harness.judge.mail import unmet_mailbox
 from harness.judge.packets import unmet_packets
 from harness.judge.wire import messages, unmet_wire
@@ -97,19 +97,8 @@ def _findings(
     demand: TextDemand | FileDemand, scenario: Scenario, fault: Fault | None
 ) -> Iterator[Finding]:
     if fault:
-        yield Finding(
-            level=demand.level,
-            actor=demand.glob if isinstance(demand, FileDemand) else demand.glob or demand.observer,
-            file=scenario.file,
-            line=demand.line,
-            headline=fault.headline,
-            expected=fault.expected,
-            observed=fault.observed,
-            ladder=fault.ladder,
-            alike=fault.alike,
-            name=fault.name,
-            missing=fault.missing,
-        )
+        actor = demand.glob if isinstance(demand, FileDemand) else demand.glob or demand.observer
+        yield finding_of(demand, scenario, fault, actor)
 
 
 _UNMET = {

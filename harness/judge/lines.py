@@ -18,10 +18,12 @@ from harness.judge.wording import (
 from harness.match import match_whole
 from harness.model.scenario import Check, Count, Has, InOrder, Lacks, Number
 from harness.model.template import Anything, Binding, Literal, Template
-from harness.model.verdict import Mark, Rung
+from harness.model.verdict import Finding, Mark, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from harness.model.scenario import FileDemand, Scenario, TextDemand
 
 _SHOWN_LINES = 8
 
@@ -74,6 +76,29 @@ class Fault(NamedTuple):
     alike: str = ""  # see `Finding`
     name: str = ""
     missing: bool = False
+
+
+def finding_of(
+    demand: TextDemand | FileDemand,
+    scenario: Scenario,
+    fault: Fault,
+    actor: str,
+    ladder: tuple[Rung, ...] | None = None,
+) -> Finding:
+    """The finding of a fault, under the name of whom it is about; `ladder` replaces its own."""
+    return Finding(
+        level=demand.level,
+        actor=actor,
+        file=scenario.file,
+        line=demand.line,
+        headline=fault.headline,
+        expected=fault.expected,
+        observed=fault.observed,
+        ladder=fault.ladder if ladder is None else ladder,
+        alike=fault.alike,
+        name=fault.name,
+        missing=fault.missing,
+    )
 
 
 def lines_of(text: str) -> list[str]:

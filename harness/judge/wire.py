@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.framing import Message, framing_for
 from harness.judge.evidence import last_messages
-from harness.judge.lines import Line, fault_in, lines_of
+from harness.judge.lines import Line, fault_in, finding_of, lines_of
 from harness.model.record import Event, Record, What
 from harness.model.scenario import Lacks, Scenario, TextDemand
 from harness.model.template import decode
-from harness.model.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.framing import Framing
     from harness.model.scenario import Actor
+    from harness.model.verdict import Finding
 
 
 def messages(actor: Actor, record: Record) -> int:
@@ -33,19 +33,7 @@ def unmet_wire(demand: TextDemand, scenario: Scenario, record: Record) -> Iterat
     name = f"what {actor.name} said" if demand.said else f"what the program sent to {actor.name}"
     if fault := fault_in(demand.check, lines, name):
         evidence = last_messages(record, actor.name, framing=framing_for(actor))
-        yield Finding(
-            level=demand.level,
-            actor=actor.name,
-            file=scenario.file,
-            line=demand.line,
-            headline=fault.headline,
-            expected=fault.expected,
-            observed=fault.observed,
-            ladder=fault.ladder if forbidden else evidence,
-            alike=fault.alike,
-            name=fault.name,
-            missing=fault.missing,
-        )
+        yield finding_of(demand, scenario, fault, actor.name, None if forbidden else evidence)
 
 
 class _Wire(NamedTuple):

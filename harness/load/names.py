@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.load.wording import suggest
+from harness.model.names import small
 from harness.model.scenario import split_address
 
 if TYPE_CHECKING:
@@ -67,11 +68,7 @@ Written = str | list[str] | dict[str, list[str]]
 def read_records(document: Document, shapes: Mapping[str, Written], path: Path) -> Records:
     """What is known of each name, in small letters; mistakes are noted in the document."""
     reader = _Reader(document, path)
-    return {_small(name): reader.records_of(name, shape) for name, shape in shapes.items()}
-
-
-def _small(name: str) -> str:
-    return name.rstrip(".").lower()
+    return {small(name): reader.records_of(name, shape) for name, shape in shapes.items()}
 
 
 class _Reader:
@@ -94,7 +91,7 @@ class _Reader:
         return types
 
     def _check_name(self, name: str) -> None:
-        first = self._seen.setdefault(_small(name), name)
+        first = self._seen.setdefault(small(name), name)
         if first != name:
             self._complain(f"`{first}` is the same name, and stands above", name, key=True)
         if not ("${" in name or _is_name(name) or _is_address(name)):
@@ -142,6 +139,6 @@ def check_aliases(document: Document, records: Records, cast: Mapping[str, Actor
     """Nobody can stand at a name that only leads on to another."""
     for actor in cast.values():
         host, _ = split_address(actor.at or "")
-        if alias := records.get(_small(host), {}).get("CNAME"):
+        if alias := records.get(small(host), {}).get("CNAME"):
             message = f"`{host}` is another name of `{alias[0]}`; stand there"
             document.complain(("cast", actor.name, "at"), message)

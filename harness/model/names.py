@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _ADDRESSES = ("A", "AAAA")
 
 
+def small(name: str) -> str:
+    """A name of a host as all its spellings become one: small letters, no dot at the end."""
+    return name.rstrip(".").lower()
+
+
 def first_addresses(records: Records) -> dict[str, str]:
     """The address at which an actor stands that stands at a name, for each that has any.
 

@@ -20,6 +20,8 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from harness.model.names import small
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,10 +69,6 @@ def _forward(owner: str) -> str:
         return _reverse(owner)
     except ValueError:
         return owner
-
-
-def _small(name: str) -> str:
-    return name.rstrip(".").lower()
 
 
 def _reverse(address: str) -> str:
@@ -126,7 +124,7 @@ def _fill(reply: dns.message.Message, question: dns.rrset.RRset, table: Table) -
     reply.flags |= dns.flags.AA
     name = question.name.to_text(omit_final_dot=True)
     kind = dns.rdatatype.to_text(question.rdtype)
-    path = _path(table, _small(name), kind)
+    path = _path(table, small(name), kind)
     for owner in path:
         # spelt as it was asked for, which some resolvers insist on
         spelt = question.name if owner == path[0] else dns.name.from_text(owner)
@@ -157,9 +155,9 @@ def _path(table: Table, name: str, kind: str) -> list[str]:
     """A name, and those to which its aliases lead (RFC 1034 4.3.2, step 3a)."""
     path = [name]
     while kind not in ("CNAME", "ANY") and (alias := table.get(path[-1], {}).get("CNAME")):
-        if _small(alias[0]) in path:
+        if small(alias[0]) in path:
             break
-        path.append(_small(alias[0]))
+        path.append(small(alias[0]))
     return path
 
 

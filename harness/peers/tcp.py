@@ -11,7 +11,6 @@ from harness.model.exchange import Arrow, Entry
 from harness.model.pieces import WHOLE
 from harness.model.record import What
 from harness.model.scenario import Certificate, Tls
-from harness.model.template import Template
 from harness.network import Place
 from harness.peers.handshake import encrypt
 from harness.peers.pacing import PacedTransport
@@ -314,10 +313,8 @@ class ScriptedPeer(StreamPeer):
                 raise  # else the program is right to break it off
 
     def message(self, entry: Entry, bound: Mapping[str, str]) -> bytes:
-        """The bytes of an entry: its text and body lines, each with the actor's line end."""
-        eol = self.actor.eol.spoken
-        lines = [entry.text, *(line for line in entry.body if isinstance(line, Template))]
-        return b"".join(spoken(line, bound) + eol for line in lines)
+        """The bytes of an entry: its text, with the actor's line end."""
+        return spoken(entry.text, bound) + self.actor.eol.spoken
 
     def _act(self, connection: Connection, entry: Entry) -> None:
         name = entry.act.name if entry.act else ""

@@ -13,7 +13,11 @@ def say(text: str) -> None:
 
     That nobody reads it any more is no reason to stop working.
     """
-    line = visible(text)
+    show(visible(text))
+
+
+def show(line: str) -> None:
+    """Print a line as it is, as `say` does."""
     try:
         print(line, flush=True)
     except UnicodeEncodeError:  # a terminal that is not UTF-8
